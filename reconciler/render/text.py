@@ -1,0 +1,136 @@
+"""A plan as text for a terminal: one screen for a typical change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model import Action, Change, Diagnostic, Plan, Severity
+from reconciler.render.edits import Row, rows
+from reconciler.render.layout import Line, Span, cells, paint
+from reconciler.render.values import clean
+from reconciler.render.words import (
+    MANY,
+    SYMBOLS,
+    More,
+    advice,
+    condense,
+    headline,
+    place,
+    ranked,
+    seen,
+    why,
+)
+
+HUES = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red"}
+SIGNS = {"+": "green", "-": "red", "": ""}
+TONES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+NARROWEST = 20
+LABEL_ROOM = 24
+"""Widest column of attribute names; a longer name pushes its own line only."""
+SHOWN_OBSERVATIONS = 6
+
+
+def render_text(
+    plan: Plan, *, width: int = 80, color: bool = False, unicode: bool = True, detail: bool = False
+) -> str:
+    """Return a plan as lines of at most ``width`` cells (20 at least), the summary last.
+
+    ``color`` adds ANSI codes of the terminal's own sixteen colours; without ``unicode`` the
+    result is ASCII only; ``detail`` lists what is condensed otherwise.
+    """
+    lines = _page(plan, detail=detail)
+    return paint(lines, width=max(width, NARROWEST), color=color, unicode=unicode)
+
+
+def _page(plan: Plan, *, detail: bool) -> Iterator[Line]:
+    for section in (
+        _changes(plan, detail=detail),
+        _observations(plan, detail=detail),
+        _diagnostics(plan, detail=detail),
+    ):
+        lines = list(section)
+        yield from lines
+        if lines:
+            yield Line()
+    yield Line((Span(headline(plan), "bold"),))
+
+
+def _changes(plan: Plan, *, detail: bool) -> Iterator[Line]:
+    for item in plan.changes if detail else condense(plan.changes):
+        if isinstance(item, More):
+            yield _title(item.change, str(item))
+        else:
+            yield _title(item, clean(str(item.address)))
+            yield from _edits(rows(item), detail=detail)
+
+
+def _title(change: Change, name: str) -> Line:
+    hue = HUES[change.action]
+    spans = [Span(SYMBOLS[change.action], f"bold {hue}"), Span(" ")]
+    spans += [Span(name, f"bold {hue}", brief=True), Span("  ")]
+    if change.irreversible:
+        spans += [Span("irreversible", "bold reverse red"), Span("  ")]
+    return Line((*spans, Span(why(change), "dim")), hang=4)
+
+
+def _edits(found: tuple[Row, ...], *, detail: bool) -> Iterator[Line]:
+    column = min(max((cells(row.label) for row in found), default=0), LABEL_ROOM)
+    shown = found if detail or len(found) <= MANY + 1 else found[:MANY]
+    label = ""
+    for row in shown:
+        yield _row(row, "" if row.sign and row.label == label else row.label, column)
+        label = row.label
+    if len(shown) < len(found):
+        yield Line((Span(f"    {len(found) - len(shown)} more (-v shows them)", "dim"),), hang=4)
+
+
+def _row(row: Row, label: str, column: int) -> Line:
+    pad = " " * (column - cells(label) + 2)
+    spans = [Span("    "), Span(label), Span(pad if label.strip() or column else "  ")]
+    if row.sign:
+        spans.append(Span(f"{row.sign} {row.after}", SIGNS[row.sign]))
+    else:
+        spans += [Span(f"{row.before} → ", "dim")] if row.before is not None else []
+        value, gap, source = row.after.partition("  ")
+        spans += [Span(value), Span(gap), Span(source, "dim")]
+    return Line(tuple(spans), hang=4 + column + 2)
+
+
+def _observations(plan: Plan, *, detail: bool) -> Iterator[Line]:
+    shown = plan.observations
+    if not detail and len(shown) > MANY:
+        shown = shown[:SHOWN_OBSERVATIONS]
+    if shown:
+        yield Line((Span("Seen, and left alone", "bold"),))
+    for observation in shown:
+        address, text = seen(observation)
+        yield Line((Span("  "), Span(address), Span("  "), Span(text, "dim")), hang=4)
+    if len(shown) < len(plan.observations):
+        hidden = len(plan.observations) - len(shown)
+        yield Line((Span(f"  {hidden} more (-v shows them)", "dim"),), hang=4)
+
+
+def _diagnostics(plan: Plan, *, detail: bool) -> Iterator[Line]:
+    notes = []
+    for diagnostic in ranked(plan.diagnostics):
+        if diagnostic.severity is Severity.NOTE and not detail:
+            notes.append(clean(diagnostic.code))
+        else:
+            yield from _diagnostic(diagnostic)
+    if notes:
+        codes = ", ".join(dict.fromkeys(notes))
+        plural = "s" if len(notes) != 1 else ""
+        yield Line(
+            (
+                Span(f"{len(notes)} note{plural}", TONES[Severity.NOTE]),
+                Span(f": {codes} "),
+                Span("(-v shows them)", "dim"),
+            ),
+            hang=2,
+        )
+
+
+def _diagnostic(found: Diagnostic) -> Iterator[Line]:
+    spans = (Span(found.severity, TONES[found.severity]), Span(f" {clean(found.code)}", "bold"))
+    yield Line((*spans, Span("  "), Span(place(found), "dim")), hang=2)
+    yield Line((Span("  "), Span(advice(found))), hang=2)

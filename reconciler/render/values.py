@@ -1,0 +1,69 @@
+"""One value in words that fit on a line, with nothing in it that could move a cursor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from reconciler.model import Sealed, Unknown, Value
+
+MARK = "\N{REPLACEMENT CHARACTER}"
+ABSENT = "absent"
+SHORT = 4
+"""Digits of a fingerprint that are shown; more only where two differ later than that."""
+
+_AMBIGUOUS = re.compile(
+    r"on|off|absent|unknown.*|[-+]?[0-9][0-9._]*|[\[{\"'].*|\s.*|.*\s|", re.DOTALL
+)
+
+
+def clean(text: str) -> str:
+    """Make foreign text safe to show: white space becomes a space, the unprintable a mark.
+
+    Unprintable are control characters (C0, C1), bidirectional and invisible formatting, lone
+    surrogates, private and unassigned code points: a terminal would obey or hide them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else MARK for c in text)
+
+
+def show(value: Value) -> str:
+    """Return a value in words: ``off``, ``absent``, ``9f2c…  sops://…``, ``[a, b]``."""
+    match value:
+        case None:
+            return ABSENT
+        case bool():
+            return "on" if value else "off"
+        case str():
+            return f'"{clean(value)}"' if _AMBIGUOUS.fullmatch(value) else clean(value)
+        case Sealed(fingerprint, ref):
+            return f"{clean(fingerprint)[:SHORT]}…" + (f"  {clean(ref)}" if ref else "")
+        case Unknown(reason):
+            return f"unknown ({clean(reason)})"
+        case tuple():
+            return "[" + ", ".join(show(item) for item in value) + "]"
+        case Mapping():
+            return "{" + ", ".join(f"{clean(k)}: {show(v)}" for k, v in value.items()) + "}"
+        case _:
+            return str(value)
+
+
+def show_pair(before: Value, after: Value) -> tuple[str, str]:
+    """Return both sides of an edit; of two secrets so much of the fingerprints as tells them apart.
+
+    The reference of a secret is said once, where the new value comes from.
+    """
+    match before, after:
+        case Sealed(old), Sealed(new, ref):
+            same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+            digits = max(SHORT, same + 1)
+            return f"{clean(old)[:digits]}…", f"{clean(new)[:digits]}…" + _source(ref)
+        case Sealed(old), _:
+            return f"{clean(old)[:SHORT]}…", show(after)
+        case _:
+            return show(before), show(after)
+
+
+def _source(ref: str | None) -> str:
+    return f"  {clean(ref)}" if ref else ""

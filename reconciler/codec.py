@@ -84,3 +84,137 @@ def same(left: Value, right: Value) -> bool:
     if isinstance(left, Sealed) or isinstance(right, Sealed):
         return left == right
     return canonical(encode(left)) == canonical(encode(right))
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Turn a plan into its public document (`schemas/plan.schema.json`, byok.plan/1)."""
+    scope = plan.scope
+    return {
+        "format": FORMAT,
+        "scope": {
+            "systems": list(scope.systems),
+            "offline": scope.offline,
+            "targets": list(scope.targets),
+        },
+        "fingerprint_key": plan.fingerprint_key,
+        "changes": [change_to_json(change) for change in plan.changes],
+        "observations": [
+            {"address": str(seen.address), "text": seen.text} for seen in plan.observations
+        ],
+        "diagnostics": [diagnostic_to_json(finding) for finding in plan.diagnostics],
+        "summary": {name: getattr(plan.summary, name) for name in SUMMARY_FIELDS},
+    }
+
+
+SUMMARY_FIELDS = ("create", "update", "delete", "in_sync", "observed", "unknown", "unmanaged")
+
+
+def change_to_json(change: Change) -> dict[str, Any]:
+    """Turn one change into JSON data."""
+    return {
+        "address": str(change.address),
+        "action": change.action.value,
+        "cause": change.cause.value,
+        "irreversible": change.irreversible,
+        "edits": [
+            {"name": edit.name, "before": encode(edit.before), "after": encode(edit.after)}
+            for edit in change.edits
+        ],
+    }
+
+
+def diagnostic_to_json(finding: Diagnostic) -> dict[str, Any]:
+    """Turn one finding into JSON data; the file is named without its folder."""
+    place = finding.position
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "path": finding.path,
+        "file": place.file.replace("\\", "/").rpartition("/")[2] if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "message": finding.message,
+        "way_out": finding.way_out,
+    }
+
+
+def dump_plan(plan: Plan) -> str:
+    """Return the canonical text of a plan: equal plans are equal bytes, one newline at the end."""
+    return canonical(plan_to_json(plan)) + "\n"
+
+
+def load_plan(text: str) -> Plan:
+    """Read what `dump_plan` wrote.
+
+    Raises ValueError with the reason when the text is no plan, or of another major format.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    form = document.get("format") if isinstance(document, dict) else None
+    if form != FORMAT:
+        named = f"its format is {form!r}" if isinstance(form, str) else "it names no format"
+        raise ValueError(f"{named[:80]}, this byok reads {FORMAT}")
+    try:
+        return _plan_from(document)
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("a field of the plan is missing or of another type") from None
+
+
+def _plan_from(document: dict[str, Any]) -> Plan:
+    scope = document["scope"]
+    return Plan(
+        scope=Scope(
+            tuple(map(_text, scope["systems"])),
+            _flag(scope["offline"]),
+            tuple(map(_text, scope["targets"])),
+        ),
+        fingerprint_key=_text(document["fingerprint_key"]),
+        changes=tuple(change_from_json(item) for item in document["changes"]),
+        observations=tuple(
+            Observation(Address.parse(item["address"]), _text(item["text"]))
+            for item in document["observations"]
+        ),
+        diagnostics=tuple(_diagnostic_from(item) for item in document["diagnostics"]),
+        summary=Summary(**{name: int(document["summary"][name]) for name in SUMMARY_FIELDS}),
+    )
+
+
+def change_from_json(item: Mapping[str, Any]) -> Change:
+    """Read one change. Raises KeyError, TypeError or ValueError on another shape."""
+    return Change(
+        address=Address.parse(_text(item["address"])),
+        action=Action(item["action"]),
+        cause=Cause(item["cause"]),
+        irreversible=_flag(item["irreversible"]),
+        edits=tuple(
+            Edit(_text(edit["name"]), decode(edit["before"]), decode(edit["after"]))
+            for edit in item["edits"]
+        ),
+    )
+
+
+def _diagnostic_from(item: Mapping[str, Any]) -> Diagnostic:
+    line, column = item["line"], item["column"]
+    place = None if line is None else Position(_text(item["file"]), int(line), int(column))
+    return Diagnostic(
+        code=_text(item["code"]),
+        severity=Severity(item["severity"]),
+        path=_text(item["path"]),
+        message=_text(item["message"]),
+        way_out=_text(item["way_out"]),
+        position=place,
+    )
+
+
+def _text(data: Any) -> str:
+    if not isinstance(data, str):
+        raise TypeError
+    return data
+
+
+def _flag(data: Any) -> bool:
+    if not isinstance(data, bool):
+        raise TypeError
+    return data

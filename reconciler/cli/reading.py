@@ -1,0 +1,166 @@
+"""The commands that only read: validate, plan, show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.output import Screen, line_of, working
+from reconciler.codec import (
+    MAX_PLAN_BYTES,
+    diagnostic_to_json,
+    dump_plan,
+    load_plan,
+)
+from reconciler.errors import ByokError, UsageError
+from reconciler.model import Diagnostic, Plan, Severity
+
+FORMATS = ("text", "json", "markdown", "html")
+
+
+def screen() -> Screen:
+    """Return how this run prints."""
+    return Screen(json=bool(options.given("json")), no_color=bool(options.given("no_color")))
+
+
+@click.command()
+@options.common
+@click.option("--effective", is_flag=True, hidden=True)
+def validate(*, effective: bool) -> int:
+    """Check the manifest: schema, references, lint. Off line, reads nothing else."""
+    from reconciler.manifest import load
+    from reconciler.manifest.lint import lint, silence
+
+    if effective:
+        raise UsageError("--effective", "this version reads one manifest", "leave it out")
+    manifest = load(options.manifest_path())
+    found = silence(lint(manifest), manifest.policy.ignore)
+    if options.given("json"):
+        document = {
+            "format": "byok.validate/1",
+            "valid": True,
+            "diagnostics": [diagnostic_to_json(finding) for finding in found],
+        }
+        screen().document(document)
+    else:
+        screen().result("\n".join([*_lines(found), _valid(manifest.file, found)]))
+    return 0
+
+
+def _lines(found: tuple[Diagnostic, ...]) -> list[str]:
+    shown = (
+        found
+        if options.given("verbose")
+        else [finding for finding in found if finding.severity is not Severity.NOTE]
+    )
+    return [line_of(finding) for finding in shown]
+
+
+def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
+    warnings = sum(finding.severity is Severity.WARNING for finding in found)
+    notes = len(found) - warnings
+    return f"{file} is valid: {warnings} warnings, {notes} notes"
+
+
+@click.command()
+@options.common
+@options.resolving
+@options.lifting
+@click.option("--out", type=click.Path(path_type=Path), help="Save the plan to this file.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to print; text without.")
+def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
+    """Show what would change. Writes nothing."""
+    from reconciler.cli.run import run_options
+    from reconciler.engine import make_plan
+    from reconciler.session import reading
+
+    scope = options.scope()
+    with reading(run_options()) as session, working("reading"):
+        planned = make_plan(session, scope)
+    if out is not None:
+        save(planned.plan, out)
+    screen().result(rendered(planned.plan, form or _form()))
+    for failure in planned.failures:
+        screen().say(f"byok: {failure}")
+    if planned.exit_code or planned.held:
+        return planned.exit_code or 8
+    return 2 if detailed_exitcode and planned.plan.changes else 0
+
+
+@click.command()
+@options.common
+@click.argument("file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to print; text without.")
+def show(*, file: Path, form: str | None) -> int:
+    """Render a saved plan, also a stale one."""
+    screen().result(rendered(read_plan(file), form or _form()))
+    return 0
+
+
+def _form() -> str:
+    return "json" if options.given("json") else "text"
+
+
+def rendered(plan: Plan, form: str) -> str:
+    """Render a plan in one of the four formats."""
+    if form == "json":
+        return dump_plan(plan)
+    if form == "markdown":
+        from reconciler.render.markdown import render_markdown
+
+        return render_markdown(plan)
+    if form == "html":
+        from reconciler.render.html import render_html
+
+        return render_html(plan)
+    from reconciler.render.text import render_text
+
+    how = screen()
+    return render_text(
+        plan,
+        width=how.width,
+        color=how.color,
+        unicode=how.unicode,
+        detail=bool(options.given("verbose")),
+    )
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write a plan to a file, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8", newline="\n") as file:
+            file.write(dump_plan(plan))
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ByokError(
+            str(path), f"the plan cannot be saved ({error.strerror})", "name another file"
+        ) from None
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a saved plan; ``-`` is stdin. Raises UsageError when it is none."""
+    try:
+        if str(path) == "-":
+            data = sys.stdin.buffer.read(MAX_PLAN_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(MAX_PLAN_BYTES + 1)
+    except OSError as error:
+        raise UsageError(str(path), f"cannot be read ({error.strerror})", "name a plan") from None
+    if len(data) > MAX_PLAN_BYTES:
+        raise UsageError(str(path), "is larger than any plan", "name a file byok plan --out made")
+    try:
+        return load_plan(data.decode("utf-8"))
+    except ValueError as error:
+        what = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise UsageError(
+            str(path), f"is no saved plan: {what}", "name a file that byok plan --out made"
+        ) from None

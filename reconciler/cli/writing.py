@@ -1,0 +1,153 @@
+"""The commands that write: apply, destroy, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.output import working
+from reconciler.cli.reading import read_plan, rendered, screen
+from reconciler.codec import change_to_json, diagnostic_to_json
+from reconciler.errors import worst
+from reconciler.model import Action, Scope
+
+if TYPE_CHECKING:
+    from reconciler.engine import Planned
+    from reconciler.executor import Outcome
+    from reconciler.session import Session
+
+_WAIT = click.option(
+    "--wait",
+    type=click.FloatRange(0, 86400),
+    default=0,
+    metavar="SECONDS",
+    help="Wait this long for Cursor to quit.",
+)
+
+
+@click.command()
+@options.common
+@options.resolving
+@options.lifting
+@_WAIT
+@click.argument("file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+def apply(*, file: Path | None, wait: float) -> int:
+    """Plan, ask, apply, read back and prove. With a saved PLAN it does not ask."""
+    from reconciler.engine import apply_plan
+
+    saved = read_plan(file) if file is not None else None
+    asks = saved is None and options.interactive()
+    scope = saved.scope if saved is not None else options.scope()
+    with _session("apply", wait, asks=asks) as session:
+        planned, outcome = apply_plan(
+            session, scope, _confirm(asks=asks, verb="Apply"), saved=saved
+        )
+        return _report(session, planned, outcome)
+
+
+@click.command()
+@options.common
+@_WAIT
+def destroy(*, wait: float) -> int:
+    """Remove everything this team's manifest wrote; what it adopted is released."""
+    from reconciler.engine import apply_plan
+
+    asks = options.interactive()
+    scope = options.scope()
+    with _session("destroy", wait, asks=asks) as session:
+        confirm = _confirm(asks=asks, verb="Remove")
+        planned, outcome = apply_plan(session, scope, confirm, removing=True)
+        return _report(session, planned, outcome)
+
+
+@click.command()
+@options.common
+@_WAIT
+@click.argument("run", metavar="[RUN]", required=False, type=click.IntRange(1))
+def rollback(*, run: int | None, wait: float) -> int:
+    """Undo a run: the last one that changed something, or the one of this number."""
+    from reconciler.rollback import roll_back
+
+    asks = options.interactive()
+    with _session("rollback", wait, asks=asks) as session:
+        planned, outcome = roll_back(session, run, _confirm(asks=asks, verb="Undo"))
+        return _report(session, planned, outcome)
+
+
+def _session(command: str, wait: float, *, asks: bool) -> AbstractContextManager[Session]:
+    from reconciler.cli.run import run_options
+    from reconciler.session import writing
+
+    return writing(run_options(wait=wait, interactive=asks), f"byok {command}")
+
+
+def _confirm(*, asks: bool, verb: str) -> Callable[[Planned], bool]:
+    def ask(planned: Planned) -> bool:
+        if not options.given("json"):
+            screen().result(rendered(planned.plan, "text"))
+        if not asks:
+            return True
+        for pair in planned.pairings:
+            screen().say(
+                f"{pair.ref} will be joined with {pair.origin}: approved for good if you go on."
+            )
+        count = len(planned.plan.changes)
+        noun = "change" if count == 1 else "changes"
+        return click.confirm(f"{verb} {count} {noun}?", default=False, err=True)
+
+    return ask
+
+
+def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
+    pending = sorted({*map(str, outcome.pending), *map(str, planned.pending)})
+    for note in (*session.aloud, *outcome.notes):
+        screen().say(f"note: {note}")
+    for failure in outcome.failed:
+        screen().say(f"byok: {failure.change.address}: {failure.error}")
+    if options.given("json"):
+        screen().document(_document(planned, outcome, pending))
+    else:
+        screen().result(_closing(planned, outcome, pending))
+    if outcome.signal is not None:
+        return 128 + outcome.signal
+    return worst([failure.error.exit_code for failure in outcome.failed])
+
+
+def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[str, Any]:
+    return {
+        "format": "byok.apply/1",
+        "changed": bool(outcome.applied),
+        "applied": [change_to_json(change) for change in outcome.applied],
+        "failed": [
+            {
+                "address": str(failure.change.address),
+                "exit": failure.error.exit_code,
+                "message": str(failure.error),
+            }
+            for failure in outcome.failed
+        ],
+        "pending": pending,
+        "diagnostics": [diagnostic_to_json(finding) for finding in planned.plan.diagnostics],
+    }
+
+
+def _closing(planned: Planned, outcome: Outcome, pending: list[str]) -> str:
+    tally = [change.action for change in outcome.applied]
+    if not tally and not outcome.failed:
+        text = f"Nothing to change. {planned.plan.summary.in_sync} resources match the manifest."
+    else:
+        words = {Action.CREATE: "created", Action.UPDATE: "updated", Action.DELETE: "deleted"}
+        parts = [f"{tally.count(action)} {word}" for action, word in words.items()]
+        proof = "" if outcome.failed or outcome.signal is not None else " Read back and proved."
+        text = f"Done: {', '.join(parts)}.{proof}"
+    left = len(planned.plan.changes) - len(outcome.applied)
+    if left:
+        text += f" {left} not done."
+    if pending:
+        text += f"\nWaiting for Cursor's next start: {', '.join(pending)}."
+    return text

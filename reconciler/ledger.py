@@ -1,0 +1,350 @@
+"""Our own record of what we wrote, when, and what was there before; SQLite, never a secret."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
+from reconciler.errors import ByokError
+from reconciler.model import Address, Change, Record, Written
+from reconciler.state import make_file
+
+VERSION = 1
+FILE = "ledger.db"
+_BUSY_SECONDS = 5.0
+
+_TABLES = """
+CREATE TABLE run (id INTEGER PRIMARY KEY, command TEXT NOT NULL, owner TEXT NOT NULL,
+  started TEXT NOT NULL, ended TEXT, outcome TEXT NOT NULL DEFAULT 'unfinished');
+CREATE TABLE step (id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id),
+  system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL, change TEXT NOT NULL,
+  state TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', started TEXT NOT NULL, ended TEXT);
+CREATE INDEX step_state ON step(system, owner, state);
+CREATE TABLE written (system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL,
+  name TEXT NOT NULL, value TEXT NOT NULL, before TEXT NOT NULL, adopted INTEGER NOT NULL,
+  version TEXT, cell TEXT, pending INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
+  PRIMARY KEY (system, owner, address, name)) WITHOUT ROWID;
+CREATE TABLE snapshot (id INTEGER PRIMARY KEY, step INTEGER NOT NULL REFERENCES step(id),
+  address TEXT NOT NULL, name TEXT NOT NULL, copy BLOB NOT NULL);
+CREATE TABLE approval (ref TEXT NOT NULL, origin TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (ref, origin)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What tells a written secret again without decrypting: version of its source, its cell."""
+
+    version: str | None = None
+    cell: str | None = None
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One recorded step; ``kept`` maps an attribute to the reference of the copy it replaced."""
+
+    id: int
+    run: int
+    change: Change
+    state: str
+    note: str
+    kept: Mapping[str, str]
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One recorded run of a command that may write."""
+
+    id: int
+    command: str
+    owner: str
+    started: str
+    ended: str | None
+    outcome: str
+    steps: int
+
+
+class Ledger:
+    """An open ledger, for reading or for writing; use it as a context manager.
+
+    A ledger that does not exist reads as empty and is made by the first writer, mode 0600.
+    """
+
+    def __init__(self, state_dir: Path, *, write: bool = False) -> None:
+        self.path = state_dir / FILE
+        self._db = _open_writer(self.path) if write else _open_reader(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def written(self, system: str, owner: str) -> Written:
+        """Return what this owner last wrote to a system, by address and attribute."""
+        rows = self._db.execute(
+            "SELECT address, name, value, before, adopted FROM written WHERE system=? AND owner=?",
+            (system, owner),
+        )
+        found: dict[Address, dict[str, Record]] = {}
+        for address, name, value, before, adopted in rows:
+            record = Record(decode(json.loads(value)), decode(json.loads(before)), bool(adopted))
+            found.setdefault(Address.parse(address), {})[name] = record
+        return found
+
+    def written_at(self, system: str, owner: str) -> Mapping[Address, str]:
+        """Return when each address was last recorded, as ISO 8601 in UTC."""
+        rows = self._db.execute(
+            "SELECT address, max(at) FROM written WHERE system=? AND owner=? GROUP BY address",
+            (system, owner),
+        )
+        return {Address.parse(address): at for address, at in rows}
+
+    def holders(self, system: str, owner: str) -> Mapping[Address, str]:
+        """Return the addresses that other owners hold on a system, with their names."""
+        rows = self._db.execute(
+            "SELECT DISTINCT address, owner FROM written WHERE system=? AND owner<>?",
+            (system, owner),
+        )
+        return {Address.parse(address): other for address, other in rows}
+
+    def evidence(self, column: str) -> Mapping[str, str]:
+        """Map recorded source versions or cell digests to the fingerprint they stand for."""
+        query = {
+            "version": "SELECT version, value FROM written WHERE version IS NOT NULL",
+            "cell": "SELECT cell, value FROM written WHERE cell IS NOT NULL",
+        }[column]
+        return {key: json.loads(value)["fingerprint"] for key, value in self._db.execute(query)}
+
+    def pending(self, system: str, owner: str) -> frozenset[Address]:
+        """Return the addresses handed over to Cursor whose promotion was not seen yet."""
+        rows = self._db.execute(
+            "SELECT DISTINCT address FROM written WHERE system=? AND owner=? AND pending=1",
+            (system, owner),
+        )
+        return frozenset(Address.parse(address) for (address,) in rows)
+
+    def approvals(self) -> frozenset[tuple[str, str]]:
+        """Return the approved pairs of reference and origin."""
+        return frozenset(self._db.execute("SELECT ref, origin FROM approval").fetchall())
+
+    def approve(self, ref: str, origin: str) -> None:
+        """Record that a key of this reference may go to this origin."""
+        self._db.execute("INSERT OR IGNORE INTO approval VALUES (?,?,?)", (ref, origin, now()))
+
+    def begin_run(self, command: str, owner: str) -> int:
+        """Record that a run starts; return its number."""
+        cursor = self._db.execute(
+            "INSERT INTO run (command, owner, started) VALUES (?,?,?)", (command, owner, now())
+        )
+        return int(cursor.lastrowid or 0)
+
+    def end_run(self, run: int, outcome: str) -> None:
+        """Record how a run ended."""
+        self._db.execute("UPDATE run SET ended=?, outcome=? WHERE id=?", (now(), outcome, run))
+
+    def begin_step(self, run: int, system: str, owner: str, change: Change) -> int:
+        """Record that a step is about to happen; return its number."""
+        cursor = self._db.execute(
+            "INSERT INTO step (run, system, owner, address, change, state, started)"
+            " VALUES (?,?,?,?,?,'started',?)",
+            (run, system, owner, str(change.address), canonical(change_to_json(change)), now()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def finish_step(
+        self,
+        step: int,
+        records: Mapping[str, Record | None],
+        evidence: Mapping[str, Evidence],
+        note: str = "",
+    ) -> None:
+        """Record in one transaction that a step is done and what now is ours."""
+        system, owner, address = self._db.execute(
+            "SELECT system, owner, address FROM step WHERE id=?", (step,)
+        ).fetchone()
+        with self._transaction():
+            self._store(system, owner, address, records, evidence)
+            self._close_step(step, "finished", note)
+
+    def fail_step(self, step: int, note: str) -> None:
+        """Record that a step did not happen, and why."""
+        self._close_step(step, "failed", note)
+
+    def settle_step(self, step: int, records: Mapping[str, Record | None]) -> None:
+        """Close a step that an earlier run left open, with what turned out to be true."""
+        self.finish_step(step, records, {}, "settled by a later run")
+
+    def record(
+        self, system: str, owner: str, records: Mapping[Address, Mapping[str, Record | None]]
+    ) -> None:
+        """Record adopted, moved and forgotten values in one transaction."""
+        with self._transaction():
+            for address, named in records.items():
+                self._store(system, owner, str(address), named, {})
+
+    def seen(self, system: str, owner: str, address: Address, name: str, proof: Evidence) -> None:
+        """Record the evidence by which a written secret is told again, once it is known."""
+        self._db.execute(
+            "UPDATE written SET version=coalesce(?,version), cell=?, pending=?"
+            " WHERE system=? AND owner=? AND address=? AND name=?",
+            (proof.version, proof.cell, proof.pending, system, owner, str(address), name),
+        )
+
+    def take_over(self, system: str, owner: str, address: Address) -> None:
+        """Move another owner's records of an address to this owner."""
+        self._db.execute(
+            "UPDATE OR REPLACE written SET owner=? WHERE system=? AND address=?",
+            (owner, system, str(address)),
+        )
+
+    def open_steps(self, system: str, owner: str) -> tuple[Step, ...]:
+        """Return the steps that were begun and never closed, oldest first."""
+        return self._steps("system=? AND owner=? AND state='started'", (system, owner))
+
+    def steps(self, run: int) -> tuple[Step, ...]:
+        """Return the steps of one run in the order they were taken."""
+        return self._steps("run=?", (run,))
+
+    def runs(self, owner: str | None = None) -> tuple[Run, ...]:
+        """Return all runs, newest first."""
+        rows = self._db.execute(
+            "SELECT id, command, owner, started, ended, outcome,"
+            " (SELECT count(*) FROM step WHERE step.run=run.id AND state='finished')"
+            " FROM run WHERE ?1 IS NULL OR owner=?1 ORDER BY id DESC",
+            (owner,),
+        )
+        return tuple(Run(*row) for row in rows)
+
+    def keep(self, step: int, address: Address, name: str, copy: bytes) -> int:
+        """Store the encrypted copy of a value about to be replaced; return its number."""
+        cursor = self._db.execute(
+            "INSERT INTO snapshot (step, address, name, copy) VALUES (?,?,?,?)",
+            (step, str(address), name, copy),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def copy(self, number: int) -> bytes | None:
+        """Return the encrypted copy of this number, or None."""
+        row = self._db.execute("SELECT copy FROM snapshot WHERE id=?", (number,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def _steps(self, where: str, values: tuple[Any, ...]) -> tuple[Step, ...]:
+        rows = self._db.execute(
+            f"SELECT id, run, change, state, note, system FROM step WHERE {where} ORDER BY id",  # noqa: S608 - where is one of two literals above
+            values,
+        ).fetchall()
+        return tuple(
+            Step(id_, run, change_from_json(json.loads(text)), state, note, self._kept(id_), system)
+            for id_, run, text, state, note, system in rows
+        )
+
+    def _kept(self, step: int) -> Mapping[str, str]:
+        rows = self._db.execute("SELECT name, id FROM snapshot WHERE step=? ORDER BY id", (step,))
+        return {name: f"snapshot://{number}" for name, number in rows}
+
+    def _store(
+        self,
+        system: str,
+        owner: str,
+        address: str,
+        records: Mapping[str, Record | None],
+        evidence: Mapping[str, Evidence],
+    ) -> None:
+        for name, record in records.items():
+            key = (system, owner, address, name)
+            if record is None:
+                self._db.execute(
+                    "DELETE FROM written WHERE system=? AND owner=? AND address=? AND name=?", key
+                )
+                continue
+            proof = evidence.get(name, Evidence())
+            values = (canonical(encode(record.value)), canonical(encode(record.before)))
+            self._db.execute(
+                "INSERT OR REPLACE INTO written VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                (*key, *values, record.adopted, proof.version, proof.cell, proof.pending, now()),
+            )
+
+    def _close_step(self, step: int, state: str, note: str) -> None:
+        self._db.execute(
+            "UPDATE step SET state=?, note=?, ended=? WHERE id=?", (state, note, now(), step)
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _open_reader(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        db.executescript(_TABLES)
+        return db
+    db = _connect(path, "ro")
+    _check(db, path)
+    return db
+
+
+def _open_writer(path: Path) -> sqlite3.Connection:
+    make_file(path)
+    db = _connect(path, "rw")
+    with _worded(path):
+        db.execute("PRAGMA synchronous=FULL")
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
+    _check(db, path)
+    return db
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    with _worded(path):
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+        )
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    with _worded(path):
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        db.close()
+        raise ByokError(
+            str(path),
+            f"the ledger is of version {version}, this byok reads {VERSION}",
+            "use the byok that wrote it, or another --state-dir",
+        )
+
+
+@contextmanager
+def _worded(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ByokError(
+            str(path),
+            f"the ledger cannot be used ({error})",
+            "restore it, or move it away: values in place are then adopted, not removed",
+        ) from None

@@ -1,0 +1,123 @@
+"""Undo one recorded run: put back what each step replaced, where its value still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.codec import same
+from reconciler.engine import Confirm, Planned, make_plan, run_changes
+from reconciler.errors import Declined, UsageError
+from reconciler.executor import Outcome
+from reconciler.ledger import Run, Step
+from reconciler.model import (
+    Action,
+    Attrs,
+    Cause,
+    Change,
+    Edit,
+    Observation,
+    Record,
+    Scope,
+    Sealed,
+    Summary,
+)
+from reconciler.planner import action
+from reconciler.session import Session, with_copies
+
+UNDOABLE = ("apply", "destroy", "rollback")
+
+
+def roll_back(session: Session, number: int | None, confirm: Confirm) -> tuple[Planned, Outcome]:
+    """Undo the run of this number, or the last that changed something.
+
+    Touches only values that still are what that run wrote; the rest is left and said.
+    Raises UsageError for a run that is not there, Declined, and all that applying raises.
+    """
+    run = _find(session, number)
+    seen = make_plan(session, Scope(), removing=True)
+    look = seen.looks[0]
+    steps = [s for s in session.ledger.steps(run.id) if s.system == look.system.identity]
+    undone = [
+        _undo(step, look.actual.resources.get(step.change.address, {})) for step in reversed(steps)
+    ]
+    changes = tuple(change for change, _ in undone if change is not None)
+    notes = tuple(note for _, note in undone if note is not None)
+    planned = replace(
+        seen,
+        plan=replace(
+            seen.plan,
+            changes=changes,
+            observations=notes,
+            summary=_count(changes, len(notes)),
+            diagnostics=(),
+        ),
+    )
+    if not changes:
+        return planned, Outcome()
+    session.wait_until_writable()
+    if not confirm(planned):
+        raise Declined("rollback", "declined; nothing was changed")
+    causes = {step.change.address: step.change.cause for step in steps}
+
+    def recorder(change: Change, records: Mapping[str, Record]) -> dict[str, Record | None]:
+        return {
+            e.name: _record(e, records.get(e.name), causes[change.address]) for e in change.edits
+        }
+
+    return planned, run_changes(session, "rollback", seen.looks, changes, recorder)
+
+
+def _find(session: Session, number: int | None) -> Run:
+    runs = [run for run in session.ledger.runs(session.owner) if run.command in UNDOABLE]
+    chosen = next(
+        (run for run in runs if (run.steps if number is None else run.id == number)), None
+    )
+    if chosen is None:
+        what = "nothing was applied yet" if number is None else f"there is no run {number}"
+        raise UsageError("rollback", f"{what} for team {session.owner}", "see byok history")
+    return chosen
+
+
+def _undo(step: Step, now: Attrs) -> tuple[Change | None, Observation | None]:
+    """Return the change that takes a step back, or the reason why it stays."""
+    change = with_copies(step.change, step.kept)
+    open_edits = [edit for edit in change.edits if not same(now.get(edit.name), edit.before)]
+    stuck = [edit for edit in open_edits if not _reversible(edit, now)]
+    whole = any(isinstance(value, Sealed) for value in now.values())
+    if stuck and (whole or len(stuck) == len(open_edits)):
+        names = ", ".join(edit.name for edit in stuck)
+        return None, Observation(change.address, f"left as it is: {names} {_why(stuck, now)}")
+    edits = tuple(Edit(e.name, now.get(e.name), e.before) for e in open_edits if e not in stuck)
+    if not edits:
+        return None, None
+    return Change(change.address, action(now, edits), Cause.REMOVED, edits), None
+
+
+def _reversible(edit: Edit, now: Attrs) -> bool:
+    lost = isinstance(edit.before, Sealed) and edit.before.ref is None
+    return same(now.get(edit.name), edit.after) and not lost
+
+
+def _why(stuck: Iterable[Edit], now: Attrs) -> str:
+    moved = any(not same(now.get(edit.name), edit.after) for edit in stuck)
+    return "is no longer what that run wrote" if moved else "replaced a value no copy was made of"
+
+
+def _record(edit: Edit, record: Record | None, cause: Cause) -> Record | None:
+    """Return what the ledger holds after a step was taken back: what it held before it."""
+    if cause in (Cause.NEW, Cause.TAKEOVER):
+        return None
+    if cause is Cause.REMOVED:
+        return Record(edit.after, edit.before)
+    return Record(edit.after, record.before if record is not None else None)
+
+
+def _count(changes: tuple[Change, ...], observed: int) -> Summary:
+    tally = [change.action for change in changes]
+    return Summary(
+        create=tally.count(Action.CREATE),
+        update=tally.count(Action.UPDATE),
+        delete=tally.count(Action.DELETE),
+        observed=observed,
+    )

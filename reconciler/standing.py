@@ -1,0 +1,100 @@
+"""How each system stands: what waits to be applied, what moved, since when, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.engine import Look, Planned
+from reconciler.model import Cause, Change
+from reconciler.session import Session
+from reconciler.systems.cursor import database
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A resource that moved since we wrote it: between ``after`` and ``until``, as far as known."""
+
+    address: str
+    edits: tuple[str, ...]
+    after: str | None
+    until: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One system's state in a word, and the addresses behind it."""
+
+    system: str
+    in_sync: int
+    to_apply: tuple[str, ...]
+    drifted: tuple[Drift, ...]
+    waiting: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """Return drifted, pending, unknown, waiting or in sync: the first that applies."""
+        for word, here in (
+            ("drifted", self.drifted),
+            ("pending", self.to_apply),
+            ("unknown", self.unknown),
+            ("waiting", self.waiting),
+        ):
+            if here:
+                return word
+        return "in sync"
+
+    @property
+    def sentence(self) -> str:
+        """Say the state in one line."""
+        parts = [f"{self.in_sync} in sync"]
+        for count, word in (
+            (len(self.to_apply), "pending"),
+            (len(self.drifted), "drifted"),
+            (len(self.waiting), "waiting for Cursor's next start"),
+            (len(self.unknown), "unknown"),
+        ):
+            if count:
+                parts.append(f"{count} {word}")
+        return f"{self.state} ({', '.join(parts)})"
+
+
+def standings(session: Session, planned: Planned) -> tuple[Standing, ...]:
+    """Tell how each system of a plan stands."""
+    return tuple(_standing(session, look) for look in planned.looks)
+
+
+def _standing(session: Session, look: Look) -> Standing:
+    moved = [c for c in look.verdict.changes if c.cause in (Cause.DRIFT, Cause.CONFLICT)]
+    rest = [c for c in look.verdict.changes if c not in moved]
+    return Standing(
+        system=look.system.name,
+        in_sync=look.verdict.in_sync,
+        to_apply=tuple(str(change.address) for change in rest),
+        drifted=tuple(_drifts(session, look, moved)),
+        waiting=tuple(sorted(map(str, look.actual.pending))),
+        unknown=tuple(map(str, look.verdict.unreadable)),
+    )
+
+
+def _drifts(session: Session, look: Look, moved: list[Change]) -> Iterator[Drift]:
+    wrote = session.ledger.written_at(look.system.identity, session.owner)
+    try:
+        stamp = database(session.user_data).stat().st_mtime
+        until = datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
+    except OSError:
+        until = None
+    for change in moved:
+        names = tuple(edit.name for edit in change.edits)
+        yield Drift(str(change.address), names, wrote.get(change.address), until, _by(change))
+
+
+def _by(change: Change) -> str:
+    """Name who moved it: Cursor's own account events switch its OpenAI key off (Cursor 2.4+)."""
+    switched_off = [(e.name, e.before) for e in change.edits] == [("enabled", False)]
+    if switched_off and change.address.name == "openai":
+        return "probably by Cursor itself, which switches this off on sign-in and plan changes"
+    return "not by byok"

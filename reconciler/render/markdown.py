@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from reconciler.model import Plan, Severity
 from reconciler.render.text import render_text
@@ -23,24 +24,28 @@ from reconciler.render.words import (
 LIMIT = 60_000
 """Characters; GitHub refuses comments of more than 65,536."""
 ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "💡"}
-ROOM = 20_000
-"""Characters that each of the three parts may take at most, so that all of them are there."""
+ROOM = 14_000
+"""Characters that each of the four parts may take, so that each has its say below LIMIT."""
 
-_SPECIAL = re.compile(r"[^\w\s.,;/–…→-]|_")
+_SPECIAL = re.compile(r"[^\w\s.,;/()'–…→-]|_")
 
 
 def escape(text: str) -> str:
     """Return foreign text that markdown and HTML show as it is, without links or mentions.
 
     Every sign that could mean something becomes a character reference, which CommonMark 0.31
-    (6.2) takes for text only; the code element around it keeps ``@name`` and URLs from linking.
+    (6.2) takes for text only. GitHub looks for ``@name`` later, so an empty character parts them.
     """
+    return _entities(text).replace("&#64;", "&#64;&#8203;")
+
+
+def _entities(text: str) -> str:
     return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", clean(text))
 
 
 def code(text: str) -> str:
-    """Return foreign text as inline code."""
-    return f"<code>{escape(text)}</code>"
+    """Return foreign text as inline code, where GitHub looks for no names and no links."""
+    return f"<code>{_entities(text)}</code>"
 
 
 def render_markdown(plan: Plan) -> str:
@@ -49,26 +54,19 @@ def render_markdown(plan: Plan) -> str:
     What does not fit is cut at a line, with a note that says how much is missing.
     """
     parts = [f"### byok plan\n\n**{escape(headline(plan))}**\n"]
-    parts += [_bounded(_findings(plan), "findings"), _bounded(_table(plan), "lines")]
-    parts += [_details(plan), _bounded(_seen(plan), "observations", "\n</details>\n")]
+    parts += [_bounded(_findings(plan), "findings"), _bounded(_table(plan), "changes")]
+    parts += [_details(plan), _observations(plan)]
     return "\n".join(part for part in parts if part)
 
 
-def _bounded(lines: Iterable[str], noun: str, close: str = "") -> str:
-    """Join lines up to a third of the limit; the rest becomes a count."""
+def _bounded(lines: Iterable[str], noun: str) -> str:
+    """Join lines up to a part's room; the rest becomes a count."""
     listed = list(lines)
-    size, kept = 0, 0
-    for line in listed:
-        size += len(line) + 1
-        if size > ROOM - 1_000:
-            break
-        kept += 1
-    cut = f"\n_Cut here: {len(listed) - kept} more {noun}; `byok show` has them all._\n"
-    return (
-        "".join(f"{line}\n" for line in listed[:kept])
-        + (cut if kept < len(listed) else "")
-        + (close if listed else "")
-    )
+    ends = accumulate(len(line) + 1 for line in listed)
+    kept = sum(end <= ROOM for end in ends)
+    missing = len(listed) - kept
+    cut = [f"\nCut here: {missing} more {noun}; byok show has them all."] if missing else []
+    return "".join(f"{line}\n" for line in [*listed[:kept], *cut])
 
 
 def _findings(plan: Plan) -> Iterator[str]:
@@ -98,12 +96,16 @@ def _details(plan: Plan) -> str:
     lines = render_text(plan, width=100, detail=True).splitlines()
     inside = _bounded(lines, "lines")
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
-    return f"<details><summary>Details</summary>\n\n{fence}diff\n{inside}{fence}\n\n</details>\n"
+    return _folded("Details", f"{fence}diff\n{inside}{fence}\n")
 
 
-def _seen(plan: Plan) -> Iterator[str]:
-    if plan.observations:
-        yield f"<details><summary>Seen, and left alone: {len(plan.observations)}</summary>\n"
-    for observation in plan.observations:
-        address, text = seen(observation)
-        yield f"- {code(address)} {escape(text)}"
+def _observations(plan: Plan) -> str:
+    if not plan.observations:
+        return ""
+    pairs = [seen(observation) for observation in plan.observations]
+    body = _bounded((f"- {code(name)} {escape(text)}" for name, text in pairs), "observations")
+    return _folded(f"Seen, and left alone: {len(pairs)}", body)
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{body}\n</details>\n"

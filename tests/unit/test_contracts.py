@@ -1,0 +1,83 @@
+"""The floor plan holds, and each of its contracts bites when somebody breaks it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT = "from importlinter.cli import lint_imports_command as lint; lint()"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package that a test may spoil."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(
+        ROOT / "reconciler", tmp_path / "reconciler", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return tmp_path
+
+
+def lint(folder):
+    """Return the exit code and words of import-linter, run in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", LINT, "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def broken(text):
+    """Return the names of the contracts that import-linter calls broken."""
+    return set(re.findall(r"^(.+) BROKEN\b", text, re.MULTILINE))
+
+
+def test_every_contract_is_kept(copy):
+    code, text = lint(copy)
+    assert code == 0, text
+
+
+FLOORS = "imports go down only"
+SECRETS = "secrets stay near the wire"
+PURE = "the core does no I/O, not even indirectly"
+SYSTEMS = "systems do not know each other"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "line", "contract"),
+    [
+        ("ledger.py", "import reconciler.engine", FLOORS),
+        ("ledger.py", "import reconciler.planner", FLOORS),
+        ("executor.py", "import reconciler.secrets", SECRETS),
+        ("cli/__init__.py", "import reconciler.secrets", SECRETS),
+        ("planner.py", "import os", PURE),
+        ("codec.py", "import time", PURE),
+        ("render/values.py", "import reconciler.state", PURE),
+        ("systems/one.py", "import reconciler.systems.two", SYSTEMS),
+    ],
+)
+def test_a_broken_contract_is_named(copy, spoiled, line, contract):
+    (copy / "reconciler/systems/two.py").write_text('"""A system."""\n')
+    with (copy / "reconciler" / spoiled).open("a") as file:
+        file.write(f"\n{line}\n")
+    code, text = lint(copy)
+    assert code != 0, text
+    assert broken(text) == {contract}, text
+
+
+def test_a_module_on_no_floor_breaks_the_build(copy):
+    (copy / "reconciler/attic.py").write_text('"""A module that nobody placed."""\n')
+    code, text = lint(copy)
+    assert code != 0
+    assert "attic" in text

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ def test_a_module_on_no_floor_breaks_the_build(copy):
     code, text = lint(copy)
     assert code != 0
     assert "attic" in text
+
+
+def test_the_floor_plan_in_the_docs_is_the_one_that_is_held():
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contract["tool"]["importlinter"]["contracts"][0]["layers"]
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = text.split("## Floors")[1].split("###")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("|")][2:]
+    assert [re.findall(r"\w+", layer) for layer in layers] == [
+        re.findall(r"`(\w+)`", row) for row in rows
+    ]

@@ -1,0 +1,119 @@
+"""What Cursor's own rows tell against the manifest: collisions, blocks, an admin's switch; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from reconciler.model import Address, Diagnostic, Observation, Severity
+from reconciler.spec import PROVIDERS, Manifest
+from reconciler.systems.cursor import slots, wishes
+from reconciler.systems.cursor.layout import AUTO, Document, leaf
+
+UNCONFIRMED: Final = ("azure", "bedrock")
+BYOK_OFF: Final = "your organisation's admin switched own keys off in Cursor's dashboard"
+IAM: Final = "your team's IAM role answers for Bedrock; Cursor manages its fields"
+
+
+def closed(document: Document, admin: Document) -> dict[Address, str]:
+    """Return the provider addresses that byok leaves alone on this machine, with the reason."""
+    if admin.get("byokDisabled") is True:
+        return {wishes.provider(name): BYOK_OFF for name in PROVIDERS}
+    if leaf(document, slots.IAM_ROLE) is True:
+        return {wishes.provider("bedrock"): IAM}
+    return {}
+
+
+def diagnostics(
+    manifest: Manifest, rows: Mapping[str, str], document: Document, admin: Document
+) -> tuple[Diagnostic, ...]:
+    """Return the findings that need Cursor's rows, without those that the policy ignores."""
+    found = [
+        *_admin(manifest, admin),
+        *_catalog(manifest, document),
+        *_unconfirmed(manifest, rows),
+    ]
+    ignored = manifest.policy.ignore
+    return tuple(d for d in found if d.severity is Severity.ERROR or d.code not in ignored)
+
+
+def _admin(manifest: Manifest, admin: Document) -> Iterator[Diagnostic]:
+    if admin.get("byokDisabled") is True and (manifest.providers or manifest.endpoints):
+        yield _finding(
+            manifest,
+            "BYOK115",
+            Severity.WARNING,
+            "/providers",
+            f"{BYOK_OFF}; writing then needs no fight, so providers are left as they are",
+            "ask the admin to allow own keys",
+        )
+
+
+def _catalog(manifest: Manifest, document: Document) -> Iterator[Diagnostic]:
+    entries = [e for e in _list(document.get("availableDefaultModels2")) if isinstance(e, dict)]
+    shown = {text: str(entry.get("name")) for entry in entries for text in _names(entry)}
+    ids = {text for entry in entries for text in _names(entry, display=False)}
+    for name, entry in manifest.models.items():
+        if entry.absent:
+            continue
+        if wishes.custom(entry) and name in shown:
+            what = f"the custom model {name!r} collides with Cursor's own {shown[name]!r}"
+            yield _model(manifest, "BYOK106", Severity.ERROR, name, what, "give it another id")
+        if not wishes.custom(entry) and ids - {AUTO} and name not in ids:
+            what = f"Cursor's catalog on this machine does not know the model {name!r}"
+            way_out = "check the id, or mark it custom: true"
+            yield _model(manifest, "BYOK108", Severity.WARNING, name, what, way_out)
+
+
+def _names(entry: Mapping[str, Any], *, display: bool = True) -> Iterator[str]:
+    fields = ("name", "serverModelName", *(("clientDisplayName",) if display else ()))
+    values = [*(entry.get(name) for name in fields), *_list(entry.get("legacySlugs"))]
+    return (value for value in values if isinstance(value, str) and value)
+
+
+def _unconfirmed(manifest: Manifest, rows: Mapping[str, str]) -> Iterator[Diagnostic]:
+    for name in UNCONFIRMED:
+        provider = manifest.providers.get(name)
+        if provider and provider.secrets and not provider.absent and slots.secret_era(rows):
+            what = f"where Cursor 3.x keeps the keys of {name} is not confirmed"
+            way_out = f"check in Cursor's settings, after its next start, that {name} works"
+            path = f"/providers/{name}"
+            yield _finding(manifest, "BYOK122", Severity.WARNING, path, what, way_out)
+
+
+def observations(
+    manifest: Manifest, document: Document, admin: Document
+) -> tuple[Observation, ...]:
+    """Return what is seen and left alone: models the organisation blocks, a team's IAM role."""
+    found = [
+        Observation(wishes.model(name), "your organisation's admin blocks this model")
+        for name, entry in manifest.models.items()
+        if not entry.absent and entry.enabled and _blocked(name, admin)
+    ]
+    if leaf(document, slots.IAM_ROLE) is True:
+        found.append(Observation(wishes.provider("bedrock"), IAM))
+    return tuple(found)
+
+
+def _blocked(name: str, admin: Document) -> bool:
+    """Tell whether a block matches as Cursor (2.3) matches: lower case, ``-`` as ``.``, inside."""
+    plain = name.lower().replace("-", ".")
+    blocks = [b for b in _list(admin.get("blockedModels")) if isinstance(b, str) and b]
+    return any(block.lower().replace("-", ".") in plain for block in blocks)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _model(
+    manifest: Manifest, code: str, severity: Severity, name: str, what: str, way_out: str
+) -> Diagnostic:
+    path = f"/models/{name.replace('~', '~0').replace('/', '~1')}"
+    return _finding(manifest, code, severity, path, what, way_out)
+
+
+def _finding(
+    manifest: Manifest, code: str, severity: Severity, path: str, what: str, way_out: str
+) -> Diagnostic:
+    return Diagnostic(code, severity, path, what, way_out, manifest.where(path))

@@ -37,6 +37,7 @@ article h3 { display: flex; flex-wrap: wrap; gap: 0 .8rem; align-items: baseline
   font-size: .85rem }
 table { border-collapse: collapse; margin-top: .35rem }
 td { padding: .1rem 1.2rem .1rem 0; vertical-align: top }
+td:first-child { overflow-wrap: break-word; max-width: 40vw }
 td:first-child, .old, .source { color: var(--soft) } .source { display: block }
 .error { border-left-color: var(--delete) } .warning { border-left-color: var(--update) }
 .note { border-left-color: var(--note) } article p { margin: .2rem 0 0 }

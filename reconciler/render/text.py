@@ -21,9 +21,10 @@ from reconciler.render.words import (
     why,
 )
 
+# No colour is bold: terminals brighten bold colours, and bright ones vanish on a light ground.
 HUES = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red"}
 SIGNS = {"+": "green", "-": "red", "": ""}
-TONES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+TONES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 NARROWEST = 20
 LABEL_ROOM = 24
 """Widest column of attribute names; a longer name pushes its own line only."""
@@ -66,10 +67,10 @@ def _changes(plan: Plan, *, detail: bool) -> Iterator[Line]:
 
 def _title(change: Change, name: str) -> Line:
     hue = HUES[change.action]
-    spans = [Span(SYMBOLS[change.action], f"bold {hue}"), Span(" ")]
-    spans += [Span(name, f"bold {hue}", brief=True), Span("  ")]
+    spans = [Span(SYMBOLS[change.action], hue), Span(" ")]
+    spans += [Span(name, "bold", brief=True), Span("  ")]
     if change.irreversible:
-        spans += [Span("irreversible", "bold reverse red"), Span("  ")]
+        spans += [Span("irreversible", "reverse red"), Span("  ")]
     return Line((*spans, Span(why(change), "dim")), hang=4)
 
 

@@ -215,7 +215,7 @@ def test_colour_changes_nothing_but_colour():
     one = plan(*models(3), change("cursor/model/x", Edit("override", "disabled", "enabled")))
     bare = re.sub(r"\x1b\[[0-9;]*m", "", render_text(one, color=True))
     assert bare == render_text(one)
-    assert "\x1b[1;32m+" in render_text(one, color=True)
+    assert "\x1b[32m+" in render_text(one, color=True)
     assert "\x1b" not in render_text(one)
 
 

@@ -67,12 +67,16 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What one system holds now, in the same canonical form; ``pending`` waits for Cursor."""
+    """What one system holds now, in the same canonical form; ``pending`` waits for Cursor.
+
+    ``cells`` maps an address and attribute to the digest of the encrypted cell that stands there.
+    """
 
     resources: Resources = field(default_factory=lambda: EMPTY)
     observations: tuple[Observation, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     pending: frozenset[Address] = frozenset()
+    cells: Mapping[tuple[Address, str], str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,234 @@
+"""Every exit code, each with words that say where, what, and the way out, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .conftest import USER_ROW
+
+
+def unchanged(byok, *args, code, says, **env):
+    before = byok.bytes()
+    done = byok(*args, **env)
+    assert done.code == code, (done.code, done.err)
+    for words in says if isinstance(says, tuple) else (says,):
+        assert words in done.err
+    assert byok.bytes() == before
+    return done
+
+
+def test_0_in_sync(applied):
+    assert applied("plan", "--detailed-exitcode").code == 0
+
+
+def test_1_declined_at_the_prompt(byok):
+    before = byok.bytes()
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "apply"],
+        cwd=byok.box.manifest.parent,
+        env=byok.environment({}),
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(leader, b"n\n")
+    _, err = child.communicate(timeout=60)
+    os.close(leader)
+    os.close(follower)
+    assert child.returncode == 1
+    assert "declined" in err
+    assert byok.bytes() == before
+
+
+def test_2_changes_pending(byok):
+    assert byok("plan", "--detailed-exitcode").code == 2
+    assert byok("status", "--detailed-exitcode").code == 2
+
+
+def test_3_manifest_invalid(byok):
+    byok.edit("version: 1", "version: 1\nproviderz: {}")
+    done = unchanged(byok, "plan", code=3, says=("byok.yaml:", "providerz", "providers"))
+    assert done.out == ""
+    for command in ("validate", "status"):
+        assert byok(command).code == 3
+    assert byok("apply", "--yes").code == 3
+
+
+def test_3_no_manifest(byok):
+    unchanged(byok, "plan", "-f", "nowhere.yaml", code=3, says="nowhere.yaml")
+
+
+def test_4_no_age_key(byok):
+    unchanged(
+        byok, "apply", "--yes", code=4, says="age", SOPS_AGE_KEY_FILE="/nonexistent",
+        HOME=str(byok.box.folder),
+    )
+
+
+def test_4_no_such_item_names_the_reference(byok):
+    byok.edit("#/openai/key", "#/openai/nokey")
+    unchanged(byok, "apply", "--yes", code=4, says="#/openai/nokey")
+
+
+def test_5_reads_back_different(byok):
+    byok.sql(
+        "CREATE TRIGGER contrary AFTER UPDATE ON ItemTable WHEN new.key = '" + USER_ROW + "' BEGIN"
+        " UPDATE ItemTable SET value = old.value WHERE key = new.key; END"
+    )
+    done = byok("apply", "--yes")
+    assert done.code == 5, done.err
+    assert "reads back" in done.err
+
+
+def test_6_stale(byok):
+    byok("plan", "--out", "p.plan")
+    byok.change(openAIBaseUrl="https://moved.example.com/v1")
+    unchanged(byok, "apply", "p.plan", code=6, says="base_url")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux: reads a process's name")
+def test_7_cursor_runs(byok, tmp_path):
+    program = tmp_path / "cursor"
+    program.symlink_to("/bin/sleep")
+    editor = subprocess.Popen([str(program), "60"])
+    try:
+        (byok.box.cursor / "code.lock").write_text(str(editor.pid))
+        assert byok("plan").code == 0
+        unchanged(byok, "apply", "--yes", code=7, says=("running", "--wait"))
+        unchanged(byok, "apply", "--yes", "--wait", "1", code=7, says="running")
+    finally:
+        editor.kill()
+        editor.wait()
+    assert byok("apply", "--yes").code == 0
+
+
+def test_7_no_database(byok):
+    byok.database.unlink()
+    unchanged(byok, "plan", code=7, says="state.vscdb")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_7_corrupt_database(byok, content):
+    byok.database.write_bytes(content)
+    unchanged(byok, "plan", code=7, says="state.vscdb")
+    unchanged(byok, "apply", "--yes", code=7, says="state.vscdb")
+
+
+def test_7_locked_database(byok):
+    with sqlite3.connect(byok.database) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        done = byok("apply", "--yes")
+    assert done.code == 7
+    assert "busy" in done.err or "locked" in done.err
+
+
+def test_7_settings_that_are_no_json(byok):
+    byok.sql("UPDATE ItemTable SET value='{\"a\":' WHERE key=?", USER_ROW)
+    unchanged(byok, "apply", "--yes", code=7, says="form")
+
+
+def test_7_two_applies_at_once(byok):
+    from reconciler.state import single_writer
+
+    with single_writer(byok.box.folder / "state", "byok apply", 0):
+        done = byok("apply", "--yes")
+    assert done.code == 7
+    assert f"process {os.getpid()} (byok apply" in done.err
+
+
+def test_8_a_foreign_origin_needs_approval(byok):
+    byok.edit("active: false", "active: true")
+    byok.edit(
+        "  openai:\n    key: sops://secrets/team.enc.yaml#/openai/key\n    project: cursor-byok\n", ""
+    )
+    shown = byok("plan")
+    assert "BYOK123" in shown.out or "llm.example.com" in shown.out
+    unchanged(byok, "apply", "--yes", code=8, says="--allow-origin https://llm.example.com")
+    assert byok("apply", "--yes", "--allow-origin", "https://llm.example.com").code == 0
+    assert byok("apply", "--yes").code == 0
+
+
+def test_8_too_many_at_once(applied):
+    text = applied.box.manifest.read_text()
+    models = "".join(f"  m-{n}: {{ provider: openai }}\n" for n in range(20))
+    applied.box.manifest.write_text(text.replace("models:\n", "models:\n" + models))
+    assert applied("apply", "--yes").code == 0
+    applied.box.manifest.write_text(text)
+    unchanged(applied, "apply", "--yes", code=8, says=("30 %", "--allow-many"))
+    assert applied("apply", "--yes", "--allow-many").code == 0
+
+
+def test_8_protected(applied):
+    applied.edit("policy:\n", "policy:\n  protect: [cursor/model/gpt-4o]\n")
+    applied.edit("  gpt-4o: { provider: openai }\n", "")
+    unchanged(applied, "apply", "--yes", code=8, says="policy.protect")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("nonsense",),
+        ("plan", "--nonsense"),
+        ("apply",),
+        ("destroy",),
+        ("rollback",),
+        ("rollback", "--yes"),
+        ("plan", "--target", "nonsense"),
+        ("plan", "--system", "nonsense"),
+        ("plan", "--accounts"),
+        ("show", "nowhere.plan"),
+        ("apply", "byok.yaml"),
+        ("apply", "--yes", "--allow-origin", "nonsense"),
+    ],
+)
+def test_64_wrong_command_line(byok, args):
+    before = byok.bytes()
+    done = byok(*args)
+    assert done.code == 64, done.err
+    assert done.err.startswith("byok: ")
+    assert byok.bytes() == before
+
+
+def test_130_interrupted_after_the_current_step(byok):
+    text = byok.box.manifest.read_text()
+    models = "".join(f"  m-{n}: {{ provider: openai }}\n" for n in range(400))
+    byok.box.manifest.write_text(text.replace("models:\n", "models:\n" + models))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "apply", "--yes", "--json"],
+        cwd=byok.box.manifest.parent,
+        env=byok.environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not byok.document()["aiSettings"]["modelOverrideEnabled"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 128 + signal.SIGINT
+    done = len(json.loads(out)["applied"])
+    assert 0 < done < 400
+    rest = byok("apply", "--yes", "--json")
+    assert rest.code == 0, rest.err
+    assert byok("plan", "--detailed-exitcode").code == 0
+
+
+def test_errors_in_json_too(byok):
+    byok.database.unlink()
+    done = byok("plan", "--json")
+    assert done.document["format"] == "byok.error/1"
+    assert done.document["exit"] == 7
+    assert done.document["way_out"]

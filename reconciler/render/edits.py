@@ -14,13 +14,14 @@ from reconciler.render.values import clean, show, show_pair
 class Row:
     """One line of an edit. ``sign`` is ``+`` or ``-`` for a list's element, else empty.
 
-    ``before`` is None where only one side is worth a word.
+    ``before`` is None where only one side is worth a word; ``source`` is a secret's reference.
     """
 
     label: str
     after: str
     before: str | None = None
     sign: str = ""
+    source: str = ""
 
 
 def rows(change: Change) -> tuple[Row, ...]:
@@ -35,11 +36,9 @@ def _edit(action: Action, edit: Edit) -> Iterator[Row]:
         if found:
             yield from found
             return
-    before, after = show_pair(edit.before, edit.after)
-    if action is Action.CREATE and edit.before is None:
-        yield Row(label, after)
-    else:
-        yield Row(label, after, before)
+    before, after, source = show_pair(edit.before, edit.after)
+    one_sided = action is Action.CREATE and edit.before is None
+    yield Row(label, after, None if one_sided else before, source=source)
 
 
 def _nested(value: Value) -> bool:

@@ -95,10 +95,9 @@ def _cell(row: Row) -> str:
     if row.sign:
         side = "plus" if row.sign == "+" else "minus"
         return f'<span class="{side}">{row.sign} {_text(row.after)}</span>'
-    value, _, source = row.after.partition("  ")
     old = f'<span class="old">{_text(row.before)} →</span> ' if row.before is not None else ""
-    return f"{old}{_text(value)}" + (
-        f'<span class="source">{_text(source)}</span>' if source else ""
+    return f"{old}{_text(row.after)}" + (
+        f'<span class="source">{_text(row.source)}</span>' if row.source else ""
     )
 
 

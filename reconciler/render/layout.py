@@ -88,14 +88,15 @@ def _ink(row: list[Span], *, color: bool) -> str:
 def _wrap(spans: list[Span], width: int, line: Line) -> Iterator[list[Span]]:
     """Break one line at spaces; a word that fits on no line is folded."""
     hang = min(line.hang, width // 2)
+    indent = [Span(" " * hang)]
     row: list[Span] = []
     used = 0
     for word in _words(spans, width - hang):
         size = cells(word.text)
         if used + size > width:
             yield row
-            row, used = [Span(" " * hang)], hang
-        if used != hang or not word.text.isspace() or not hang:
+            row, used = [*indent], hang
+        if row != indent or not word.text.isspace():
             row.append(word)
             used += size
     yield row

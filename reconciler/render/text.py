@@ -86,14 +86,13 @@ def _edits(found: tuple[Row, ...], *, detail: bool) -> Iterator[Line]:
 
 
 def _row(row: Row, label: str, column: int) -> Line:
-    pad = " " * (column - cells(label) + 2)
-    spans = [Span("    "), Span(label), Span(pad if label.strip() or column else "  ")]
+    gap = max(column - cells(label), 0) + 2
+    spans = [Span("    "), Span(label), Span(" " * gap)]
     if row.sign:
         spans.append(Span(f"{row.sign} {row.after}", SIGNS[row.sign]))
     else:
         spans += [Span(f"{row.before} → ", "dim")] if row.before is not None else []
-        value, gap, source = row.after.partition("  ")
-        spans += [Span(value), Span(gap), Span(source, "dim")]
+        spans += [Span(row.after), Span("  "), Span(row.source, "dim")]
     return Line(tuple(spans), hang=4 + column + 2)
 
 

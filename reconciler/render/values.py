@@ -49,21 +49,22 @@ def show(value: Value) -> str:
             return str(value)
 
 
-def show_pair(before: Value, after: Value) -> tuple[str, str]:
-    """Return both sides of an edit; of two secrets so much of the fingerprints as tells them apart.
+def show_pair(before: Value, after: Value) -> tuple[str, str, str]:
+    """Return both sides of an edit, and where a new secret comes from (else empty).
 
-    The reference of a secret is said once, where the new value comes from.
+    Of two secrets so much of the fingerprints is shown as tells them apart.
     """
     match before, after:
-        case Sealed(old), Sealed(new, ref):
-            same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-            digits = max(SHORT, same + 1)
-            return f"{clean(old)[:digits]}…", f"{clean(new)[:digits]}…" + _source(ref)
-        case Sealed(old), _:
-            return f"{clean(old)[:SHORT]}…", show(after)
+        case Sealed(old), Sealed(new):
+            alike = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+            digits = max(SHORT, alike + 1)
         case _:
-            return show(before), show(after)
+            digits = SHORT
+    source = after.ref if isinstance(after, Sealed) else None
+    return _side(before, digits), _side(after, digits), clean(source or "")
 
 
-def _source(ref: str | None) -> str:
-    return f"  {clean(ref)}" if ref else ""
+def _side(value: Value, digits: int) -> str:
+    if isinstance(value, Sealed):
+        return f"{clean(value.fingerprint)[:digits]}…"
+    return show(value)

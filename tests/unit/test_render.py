@@ -202,13 +202,31 @@ def test_an_unknown_value_says_why():
 
 
 def test_two_fingerprints_that_begin_alike_are_shown_as_far_as_they_differ():
-    assert show_pair(Sealed("aaaaa1ffffff"), Sealed("aaaaa2ffffff")) == ("aaaaa1…", "aaaaa2…")
+    assert show_pair(Sealed("aaaaa1ffffff"), Sealed("aaaaa2ffffff")) == (
+        "aaaaa1…",
+        "aaaaa2…",
+        "",
+    )
 
 
 def test_no_more_of_a_fingerprint_than_needed_is_shown():
     one = plan(change("cursor/provider/openai", Edit("key", None, Sealed("9f2c61d0a4b1", REF))))
     for form in (render_text, render_markdown, render_html):
         assert "9f2c6" not in form(one)
+
+
+def test_a_value_cannot_pose_as_a_secret_and_its_reference():
+    posing = change("cursor/provider/openai", Edit("base_url", None, f"9f2c…  {REF}"))
+    real = change("cursor/provider/openai", Edit("key", None, Sealed("9f2c61d0a4b1", REF)))
+    assert '<span class="source">' in render_html(plan(real))
+    assert '<span class="source">' not in render_html(plan(posing))
+
+
+def test_a_long_attribute_name_never_runs_into_its_value():
+    for size in range(1, 60):
+        edit = Edit("n" * size, "old", "new")
+        shown = render_text(plan(change("cursor/model/x", edit)), width=20).replace("\n", " ")
+        assert "n old → new" in re.sub(" +", " ", shown)
 
 
 def test_colour_changes_nothing_but_colour():

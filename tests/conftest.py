@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,12 @@ def _no_name_server() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", refuse)
         yield
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave benchmarks to `make bench`, which names their folder."""
+    asked = any("bench" in Path(arg).parts for arg in config.invocation_params.args)
+    return True if collection_path.name == "bench" and not asked else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -47,7 +47,7 @@ demo: $(STAMP)
 	$(BIN)/byok sandbox sandbox --demo
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests/bench -s -p no:timeout $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/bench -s --timeout=0 $(PYTEST_ARGS)
 
 fix: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 ASCII = str.maketrans({"→": "->", "…": "...", "–": "-", "×": "x", "\N{REPLACEMENT CHARACTER}": "?"})
 
@@ -69,7 +69,7 @@ def _fit(span: Span, width: int, *, unicode: bool) -> Span:
     text = span.text if unicode else plain_ascii(span.text)
     if span.brief:
         text = middle(text, width - 2, "…" if unicode else "...")
-    return replace(span, text=text)
+    return Span(text, span.style)
 
 
 def _ink(row: list[Span], *, color: bool) -> str:
@@ -108,5 +108,6 @@ def _words(spans: list[Span], room: int) -> Iterator[Span]:
 
     for span in spans:
         for word in re.findall(r" +|[^ ]+", span.text):
-            for piece in chop_cells(word, room):
+            fits = len(word) * 2 <= room or cells(word) <= room
+            for piece in [word] if fits else chop_cells(word, room):
                 yield Span(piece, span.style)

@@ -1,0 +1,7 @@
+"""From a manifest's YAML to nouns: read, check, lint."""
+
+from __future__ import annotations
+
+from reconciler.manifest.load import load, parse
+
+__all__ = ["load", "parse"]

@@ -11,8 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cryptography.hazmat.primitives import padding
-from cryptography.hazmat.primitives.ciphers import Cipher as Aes
-from cryptography.hazmat.primitives.ciphers import algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher as Aes, algorithms, modes
 
 from reconciler.errors import SecretError, SecretProblem
 from reconciler.model import Sealed

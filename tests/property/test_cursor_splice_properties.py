@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from reconciler.systems.cursor.splice import Drop, Elements, Put, splice
 

@@ -55,7 +55,7 @@ def test_a_lock_of_a_dead_process_is_stale(folder):
     assert ask(folder).state is State.NO
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "0", "9" * 30, "１"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "0", "9" * 30, "\uff11"])
 def test_a_lock_that_makes_no_sense_forbids(folder, text):
     (folder / "code.lock").write_text(text, encoding="utf-8")
     assert ask(folder).state is State.UNKNOWN
@@ -152,7 +152,8 @@ def test_the_list_of_macos():
     found = of_ps(
         "  11 /Applications/Cursor.app/Contents/MacOS/Cursor\n"
         "12 /Applications/Cursor.app/Contents/MacOS/Cursor --user-data-dir=/Users/u/a b --wait\n"
-        "13 /Applications/Cursor.app/Contents/Frameworks/Cursor Helper.app/Contents/MacOS/Cursor Helper --type=gpu\n"
+        "13 /Applications/Cursor.app/Contents/Frameworks/Cursor Helper.app/Contents/MacOS/"
+        "Cursor Helper --type=gpu\n"
         "14 /usr/bin/vim Cursor\n",
         HOME,
     )

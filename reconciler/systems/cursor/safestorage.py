@@ -160,8 +160,7 @@ def _open(cipher: Cipher, data: bytes) -> bytes | None:
 
 
 def _open_cbc(key: bytes, data: bytes) -> bytes | None:
-    from cryptography.hazmat.primitives.ciphers import Cipher as Aes
-    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+    from cryptography.hazmat.primitives.ciphers import Cipher as Aes, algorithms, modes
 
     if not data or len(data) % _BLOCK:
         return None
@@ -185,8 +184,7 @@ def _open_gcm(key: bytes, data: bytes) -> bytes | None:
 
 
 def _close(cipher: Cipher, plain: bytes) -> bytes:
-    from cryptography.hazmat.primitives.ciphers import Cipher as Aes
-    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+    from cryptography.hazmat.primitives.ciphers import Cipher as Aes, algorithms, modes
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     if cipher.mode is Mode.GCM:

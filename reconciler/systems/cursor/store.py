@@ -124,7 +124,9 @@ def _fetch(
     ranges = [end for prefix in prefixes for end in (prefix, _after(prefix))]
     query = f"SELECT key, value FROM ItemTable WHERE {' OR '.join(where)}"  # noqa: S608 (only marks)
     found = connection.execute(query, [*keys, *ranges]).fetchall()
-    return {k.decode(): _text(path, k.decode(), value) for k, value in found if value is not None}
+    rows = {key.decode(): value for key, value in found if value is not None}
+    # A row found by prefix may be a stranger's: what is no text is shown as one nobody can open.
+    return {k: _text(path, k, v) if k in keys else _shown(v) for k, v in rows.items()}
 
 
 def _after(prefix: str) -> str:
@@ -137,6 +139,10 @@ def _text(path: Path, key: str, value: object) -> str:
         with suppress(UnicodeDecodeError):
             return value.decode()
     raise _unknown(path, f"the row {key!r} is not text")
+
+
+def _shown(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _check_form(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler.errors import ByokError
 from reconciler.secrets.process import environment, run
 from reconciler.secrets.sops import binary
-from reconciler.systems.cursor import create_fresh_profile
+from reconciler.systems.cursor import SETTINGS, create_fresh_profile, database
 
 _LETTERS = string.ascii_letters + string.digits
 
@@ -77,14 +77,14 @@ def drift(box: Sandbox) -> None:
     """Change two things as a person would in Cursor: OpenAI's switch off, the model o1 back on."""
     db = sqlite3.connect(database(box.cursor))
     with closing(db), db:
-        (text,) = db.execute("SELECT value FROM ItemTable WHERE key=?", (APPLICATION_USER,)).fetchone()
+        (text,) = db.execute("SELECT value FROM ItemTable WHERE key=?", (SETTINGS,)).fetchone()
         document = json.loads(text)
         document["useOpenAIKey"] = False
         settings = document["aiSettings"]
         settings["modelOverrideDisabled"].remove("o1")
         settings["modelOverrideEnabled"].append("o1")
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        db.execute("UPDATE ItemTable SET value=? WHERE key=?", (text, APPLICATION_USER))
+        db.execute("UPDATE ItemTable SET value=? WHERE key=?", (text, SETTINGS))
 
 
 def sample_keys() -> dict[str, dict[str, str]]:

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler import origins, state
-from reconciler.errors import ByokError, CursorBusy, SecretError, SecretProblem, UsageError
+from reconciler import state
+from reconciler.errors import ByokError, SecretError, SecretProblem, UsageError
 from reconciler.executor import Current
 from reconciler.ledger import Ledger
 from reconciler.manifest import load
 from reconciler.model import Address, Change, Sealed
 from reconciler.secrets import Secret
 from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_create_key
-from reconciler.secrets.snapshot import open_copy, seal_copy, snapshot_key
+from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
 from reconciler.spec import Manifest, claimant
 from reconciler.systems import System
-from reconciler.systems.cursor import CursorSystem, locate, running, wait_until_quit
+from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +128,20 @@ def writing(options: Options, command: str) -> Iterator[Session]:
 def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger) -> Session:
     fingerprinter = _fingerprinter(options, manifest, state_dir)
     current, aloud = Current(), list[str]()
-    keys: list[bytes] = []
-
-    def copy_key(*, create: bool) -> bytes:
-        if not keys:
-            key, where = snapshot_key(state_dir, create=create)
-            keys.append(key)
-            if create:
-                aloud.append(where)
-        return keys[0]
 
     def keep(address: Address, name: str, secret: Secret) -> str:
-        copy = seal_copy(secret, copy_key(create=True))
-        return f"snapshot://{ledger.keep(current.step, address, name, copy)}"
+        key, where = snapshot_key(state_dir, create=True)
+        if where not in aloud:
+            aloud.append(where)
+        number = ledger.keep(current.step, address, name, seal_copy(secret, key))
+        return f"snapshot://{number}"
 
     def snapshot(number: str) -> Secret:
         copy = ledger.copy(int(number)) if number.isdigit() else None
         if copy is None:
-            raise SecretError(
-                SecretProblem.NO_ITEM, f"snapshot://{number}", "there is no such copy in the ledger"
-            )
-        return open_copy(copy, copy_key(create=False))
+            where = f"snapshot://{number}"
+            raise SecretError(SecretProblem.NO_ITEM, where, "there is no such copy in the ledger")
+        return open_kept(copy, state_dir)
 
     vault = Vault(
         folder=manifest.folder,

@@ -59,7 +59,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a message to stderr."""
-        from reconciler.render.words import clean
+        from reconciler.render.values import clean
 
         sys.stderr.write(clean(text) + "\n")
 

@@ -100,6 +100,9 @@ def test_a_cursor_on_another_directory_is_harmless(folder, tmp_path):
     assert ask(folder, main(tmp_path / "other")).state is State.NO
     assert ask(folder, [Process(7, cursor=True, main=True, folders=None)]).state is State.YES
     assert ask(folder, [Process(7, cursor=True)]).state is State.NO
+    (tmp_path / "link").symlink_to(folder)
+    assert ask(tmp_path / "link", main(folder)).state is State.YES
+    assert ask(folder, main(tmp_path / "link")).state is State.YES
 
 
 def proc(tmp_path, *arguments, env=(), raw=None):

@@ -106,6 +106,15 @@ def test_wrong_keys_and_damage_are_noticed():
         unseal(envelope(damaged), Only(GCM))
 
 
+def test_every_byte_of_the_padding_counts():
+    from tests.cursor_editor import _aes
+
+    step = _aes(b"keyring-secret").encryptor()
+    data = step.update(b"printable-abc" + b"xy\x03") + step.finalize()
+    with pytest.raises(Unreadable):
+        unseal(envelope(b"v11" + data), Only(V11))
+
+
 def test_padding_that_fits_by_chance_is_not_enough():
     """CBC has no authentication: of 256 wrong keys one passes the padding alone."""
     cell = seal(Secret("sk-made-up-for-a-test"), V11)

@@ -225,6 +225,13 @@ def test_a_cell_wins_over_a_plaintext_row(secret_era):
     assert there[OPENAI]["key"] == sealed("env://O")
 
 
+def test_a_cell_takes_the_place_of_a_plaintext_row(secret_era):
+    put_rows(secret_era, {"cursorAuth/openAIKey": "typed by hand"})
+    (done,) = converge(system(secret_era, manifest(provider("openai", "env://O"))))
+    assert not done.pending
+    assert "cursorAuth/openAIKey" not in rows(secret_era)
+
+
 def test_a_recorded_cell_is_not_decrypted(secret_era):
     vault, keys = FakeVault(VALUES), Keyring()
     cursor = system(secret_era, manifest(provider("openai", "env://O")), vault=vault, keys=keys)

@@ -6,14 +6,13 @@ confirmed by tools that write the same rows (3.12 to 3.22).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from reconciler.codec import nothing
 from reconciler.errors import CursorBusy
 from reconciler.model import Unknown, Value
-from reconciler.systems.cursor.splice import Drop, Elements, Leaf, Path, Put, check
+from reconciler.systems.cursor.splice import Drop, Elements, Leaf, Path, Put, SpliceError, load
 
 Document: TypeAlias = Mapping[str, Any]
 Edits: TypeAlias = dict[Path, Leaf]
@@ -57,11 +56,9 @@ def parse(text: str | None, row: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        check(text)
-        document = json.loads(text)
-    except ValueError:  # SpliceError and JSONDecodeError; they may carry the text
+        return load(text)
+    except SpliceError:
         raise strange(f"its row {row} is not a JSON object") from None
-    return dict(document)
 
 
 def strange(detail: str) -> CursorBusy:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from reconciler.codec import nothing, same
+from reconciler.codec import same
 from reconciler.errors import CursorBusy, ProviderError, SecretError, SecretProblem, StalePlan
 from reconciler.model import Address, Attrs, Change, Edit, Sealed, Unknown, Value
 from reconciler.secrets import Secret
@@ -245,9 +245,10 @@ class CursorSystem:
         """Return what is done inside the transaction: check that nothing moved, then splice."""
 
         def patch(rows: store.Rows) -> Mapping[str, str | None]:
-            moved = view.moved(seen, view.look(rows), change.address)
-            if moved:
-                raise _stale(change.address, moved)
+            if rows != seen.rows:
+                moved = view.moved(seen, view.look(rows), change.address)
+                if moved:
+                    raise _stale(change.address, moved)
             text = rows.get(layout.SETTINGS)
             if text is None:
                 raise layout.strange("they have not been stored yet")
@@ -266,7 +267,7 @@ class CursorSystem:
             what = f"it was written and cannot be read back ({error.what})"
             raise ProviderError(where, what, error.way_out) from error
         now = self._attributes(seen, change.address)
-        wrong = [e.name for e in change.edits if not _holds(now.get(e.name), e.after)]
+        wrong = [e.name for e in change.edits if not same(now.get(e.name), e.after)]
         if wrong:
             what = f"{', '.join(wrong)} reads back different from what was written"
             raise ProviderError(where, what, "plan again; if Cursor was started, quit it first")
@@ -279,10 +280,6 @@ class CursorSystem:
         pending = any(h.place is Place.ROW for h in held.values())
         notes = dict.fromkeys([*step.notes, *([HANDED_OVER] if pending else [])])
         return Applied(cells, step.kept, pending, tuple(notes))
-
-
-def _holds(now: Value, after: Value) -> bool:
-    return same(now, after) or (nothing(now) and nothing(after))
 
 
 def _stale(address: Address, names: Iterable[str]) -> StalePlan:

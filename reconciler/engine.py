@@ -48,6 +48,12 @@ class Look:
     settled: Mapping[Address, Mapping[str, Record | None]]
     verdict: Verdict
 
+    @property
+    def pending(self) -> frozenset[Address]:
+        """The addresses in place as wanted, whose key waits for Cursor's next start."""
+        changing = {change.address for change in self.verdict.changes}
+        return (self.actual.pending & self.desired.resources.keys()) - changing
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -62,7 +68,7 @@ class Planned:
     @property
     def pending(self) -> frozenset[Address]:
         """The addresses whose key waits for Cursor's next start."""
-        return frozenset().union(*(look.actual.pending for look in self.looks))
+        return frozenset().union(*(look.pending for look in self.looks))
 
     @property
     def exit_code(self) -> int:
@@ -173,7 +179,7 @@ def _observations(look: Look) -> Iterator[Observation]:
         yield Observation(
             address, f"{', '.join(names)} is no longer what we wrote: left as it is, and forgotten"
         )
-    for address in sorted(look.actual.pending):
+    for address in sorted(look.pending):
         yield Observation(address, "the key waits for Cursor's next start")
 
 

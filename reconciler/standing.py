@@ -75,7 +75,7 @@ def _standing(session: Session, look: Look) -> Standing:
         in_sync=look.verdict.in_sync,
         to_apply=tuple(str(change.address) for change in rest),
         drifted=tuple(_drifts(session, look, moved)),
-        waiting=tuple(sorted(map(str, look.actual.pending))),
+        waiting=tuple(sorted(map(str, look.pending))),
         unknown=tuple(map(str, look.verdict.unreadable)),
     )
 

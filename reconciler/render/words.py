@@ -77,6 +77,8 @@ def _likeness(change: Change) -> str:
 
 def why(change: Change) -> str:
     """Return a change's cause in words."""
+    if change.action is Action.DELETE and change.cause is Cause.TAKEOVER:
+        return "removes a value set by someone else"
     return CAUSES[change.cause]
 
 

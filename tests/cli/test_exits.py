@@ -71,7 +71,12 @@ def test_3_no_manifest(byok):
 
 def test_4_no_age_key(byok):
     unchanged(
-        byok, "apply", "--yes", code=4, says="age", SOPS_AGE_KEY_FILE="/nonexistent",
+        byok,
+        "apply",
+        "--yes",
+        code=4,
+        says="age",
+        SOPS_AGE_KEY_FILE="/nonexistent",
         HOME=str(byok.box.folder),
     )
 
@@ -150,8 +155,10 @@ def test_7_two_applies_at_once(byok):
 def test_8_a_foreign_origin_needs_approval(byok):
     byok.edit("active: false", "active: true")
     byok.edit(
-        "  openai:\n    key: sops://secrets/team.enc.yaml#/openai/key\n    project: cursor-byok\n", ""
+        "  openai:\n    key: sops://secrets/team.enc.yaml#/openai/key\n    project: cursor-byok\n",
+        "",
     )
+    byok.edit("  openai-monthly: { provider: openai", "  all: { endpoint: gateway")
     shown = byok("plan")
     assert "BYOK123" in shown.out or "llm.example.com" in shown.out
     unchanged(byok, "apply", "--yes", code=8, says="--allow-origin https://llm.example.com")

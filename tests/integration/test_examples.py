@@ -25,6 +25,7 @@ from reconciler.systems.cursor import create_fresh_profile, database
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/byok.yaml"))
+UPDATE = bool(os.environ.get("BYOK_UPDATE_EXAMPLES"))
 USER_ROW = (
     "src.vs.platform.reactivestorage.browser.reactiveStorageServiceImpl"
     ".persistentStorage.applicationUser"
@@ -103,7 +104,8 @@ def options(request, tmp_path, monkeypatch) -> Iterator[Options]:
     os.close(key)
     cursor = tmp_path / "cursor"
     create_fresh_profile(cursor)
-    found = Options(manifest=folder / "byok.yaml", cursor_dir=cursor, state_dir=state)
+    monkeypatch.chdir(folder)
+    found = Options(manifest=Path("byok.yaml"), cursor_dir=cursor, state_dir=state)
     if world.get("applied"):
         apply(found)
     settle(cursor, world)
@@ -130,7 +132,7 @@ def test_example(options, request):
 
     text = render_text(made, width=100, color=False, unicode=True, detail=False)
     pretty = json.dumps(json.loads(dump_plan(made)), indent=2, ensure_ascii=False) + "\n"
-    if os.environ.get("BYOK_UPDATE_EXAMPLES"):
+    if UPDATE:
         (golden / "plan.json").write_text(pretty)
         (golden / "plan.txt").write_text(text.rstrip("\n") + "\n")
     assert pretty == (golden / "plan.json").read_text()

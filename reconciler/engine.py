@@ -17,7 +17,7 @@ from reconciler.errors import (
     StalePlan,
     worst,
 )
-from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible
+from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
 from reconciler.ledger import Evidence
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
@@ -210,6 +210,7 @@ def apply_plan(
     *,
     saved: Plan | None = None,
     removing: bool = False,
+    told: Callable[[Change], None] = silent,
 ) -> tuple[Planned, Outcome]:
     """Plan, let ``confirm`` ask, apply, read back, and prove that nothing is left to do.
 
@@ -231,7 +232,7 @@ def apply_plan(
         session.ledger.approve(pair.ref, pair.origin)
     _settle(session, planned)
     command = "destroy" if removing else "apply"
-    outcome = run_changes(session, command, planned.looks, planned.plan.changes)
+    outcome = run_changes(session, command, planned.looks, planned.plan.changes, told=told)
     if not outcome.failed and outcome.signal is None:
         _prove(session, scope, removing=removing)
     return planned, outcome
@@ -327,6 +328,8 @@ def run_changes(
     looks: Sequence[Look],
     changes: Sequence[Change],
     recorder: Recorder = planner.record_of,
+    *,
+    told: Callable[[Change], None] = silent,
 ) -> Outcome:
     """Execute changes as one recorded run; a failing system stops itself, not the others."""
     run = session.ledger.begin_run(command, session.owner)
@@ -343,6 +346,7 @@ def run_changes(
                 session.current,
                 stop,
                 recorder,
+                told,
             )
             outcomes.append(execute(own, look.written, execution))
     outcome = _together(outcomes)

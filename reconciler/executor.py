@@ -51,9 +51,16 @@ class Current:
 Recorder = Callable[[Change, Mapping[str, Record]], dict[str, Record | None]]
 
 
+def silent(_change: Change) -> None:
+    """Tell nobody that a step is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What the executor needs beside the changes; ``version_of`` tells a source's version."""
+    """What the executor needs beside the changes.
+
+    ``version_of`` tells a source's version, ``told`` hears of each step that is done.
+    """
 
     system: System
     ledger: Ledger
@@ -63,6 +70,7 @@ class Execution:
     current: Current = field(default_factory=Current)
     stop: Stop = field(default_factory=Stop)
     recorder: Recorder = record_of
+    told: Callable[[Change], None] = silent
 
 
 @contextmanager
@@ -97,6 +105,7 @@ def execute(changes: Iterable[Change], written: Written, run: Execution) -> Outc
         except ByokError as error:
             return Outcome(tuple(done), (Failure(change, error),), frozenset(pending), tuple(notes))
         done.append(change)
+        run.told(change)
         notes.extend(applied.notes)
         if applied.pending:
             pending.add(change.address)

@@ -48,7 +48,7 @@ class Unknown:
 
 
 Value: TypeAlias = (
-    "None | bool | int | float | str | tuple[Value, ...] | Mapping[str, Value] | Sealed | Unknown"
+    "bool | int | float | str | tuple[Value, ...] | Mapping[str, Value] | Sealed | Unknown | None"
 )
 Attrs: TypeAlias = Mapping[str, Value]
 Resources: TypeAlias = Mapping[Address, Attrs]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.codec import same
 from reconciler.engine import Confirm, Planned, make_plan, run_changes
 from reconciler.errors import Declined, UsageError
-from reconciler.executor import Outcome
+from reconciler.executor import Outcome, silent
 from reconciler.ledger import Run, Step
 from reconciler.model import (
     Action,
@@ -28,7 +28,13 @@ from reconciler.session import Session, with_copies
 UNDOABLE = ("apply", "destroy", "rollback")
 
 
-def roll_back(session: Session, number: int | None, confirm: Confirm) -> tuple[Planned, Outcome]:
+def roll_back(
+    session: Session,
+    number: int | None,
+    confirm: Confirm,
+    *,
+    told: Callable[[Change], None] = silent,
+) -> tuple[Planned, Outcome]:
     """Undo the run of this number, or the last that changed something.
 
     Touches only values that still are what that run wrote; the rest is left and said.
@@ -65,7 +71,7 @@ def roll_back(session: Session, number: int | None, confirm: Confirm) -> tuple[P
             e.name: _record(e, records.get(e.name), causes[change.address]) for e in change.edits
         }
 
-    return planned, run_changes(session, "rollback", seen.looks, changes, recorder)
+    return planned, run_changes(session, "rollback", seen.looks, changes, recorder, told=told)
 
 
 def _find(session: Session, number: int | None) -> Run:

@@ -46,7 +46,7 @@ def make_private(path: Path) -> Path:
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file of ours, mode 0600, or check that the one there is a plain file of ours."""
+    """Make an empty file of ours, mode 0600, or check that what is there is a plain file."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags, 0o600)

@@ -111,7 +111,7 @@ def _target(text: str) -> str:
 
 
 def interactive() -> bool:
-    """Tell whether somebody can be asked. Raises UsageError where asking is needed and cannot be."""
+    """Tell whether somebody is to be asked. Raises UsageError where nobody can be."""
     if given("yes"):
         return False
     if not sys.stdin.isatty():

@@ -6,18 +6,24 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from reconciler.codec import canonical, diagnostic_to_json
 from reconciler.errors import ByokError, ManifestError
-from reconciler.model import Diagnostic
+from reconciler.model import Change, Diagnostic
 
 if TYPE_CHECKING:
     import click
+    from rich.progress import Progress
+
+PATIENCE = 0.5
+"""Seconds before a spinner or a bar shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class Screen:
     def crash(self, error: BaseException) -> int:
         """Name an error that byok did not foresee by its class and place, never by its text."""
         frames = traceback.extract_tb(error.__traceback__)
-        place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
         self.say(
             f"byok: unforeseen {type(error).__name__} at {place};"
             " please report this line, it holds no secret"
@@ -134,9 +140,37 @@ def working(text: str) -> Iterator[None]:
 
 
 def _spin(text: str, done: threading.Event) -> None:
-    if done.wait(0.5):
+    if done.wait(PATIENCE):
         return
     from rich.console import Console
 
     with Console(stderr=True).status(text):
         done.wait()
+
+
+class Steps:
+    """A progress bar over a run's steps, on a terminal, for what takes over half a second."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._begun = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, _change: Change) -> None:
+        """Take note that a step is done."""
+        if self._bar is None and sys.stderr.isatty() and time.monotonic() - self._begun > PATIENCE:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.add_task("applying", total=self.total)
+            self._bar.start()
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import options
-from reconciler.cli.output import working
+from reconciler.cli.output import Steps
 from reconciler.cli.reading import read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
 from reconciler.errors import worst
-from reconciler.model import Action, Scope
+from reconciler.model import Action
 
 if TYPE_CHECKING:
     from reconciler.engine import Planned
@@ -43,10 +43,9 @@ def apply(*, file: Path | None, wait: float) -> int:
     saved = read_plan(file) if file is not None else None
     asks = saved is None and options.interactive()
     scope = saved.scope if saved is not None else options.scope()
-    with _session("apply", wait, asks=asks) as session:
-        planned, outcome = apply_plan(
-            session, scope, _confirm(asks=asks, verb="Apply"), saved=saved
-        )
+    with _session("apply", wait, asks=asks) as session, Steps() as steps:
+        confirm = _confirm(steps, asks=asks, verb="Apply")
+        planned, outcome = apply_plan(session, scope, confirm, saved=saved, told=steps)
         return _report(session, planned, outcome)
 
 
@@ -59,9 +58,9 @@ def destroy(*, wait: float) -> int:
 
     asks = options.interactive()
     scope = options.scope()
-    with _session("destroy", wait, asks=asks) as session:
-        confirm = _confirm(asks=asks, verb="Remove")
-        planned, outcome = apply_plan(session, scope, confirm, removing=True)
+    with _session("destroy", wait, asks=asks) as session, Steps() as steps:
+        confirm = _confirm(steps, asks=asks, verb="Remove")
+        planned, outcome = apply_plan(session, scope, confirm, removing=True, told=steps)
         return _report(session, planned, outcome)
 
 
@@ -74,8 +73,9 @@ def rollback(*, run: int | None, wait: float) -> int:
     from reconciler.rollback import roll_back
 
     asks = options.interactive()
-    with _session("rollback", wait, asks=asks) as session:
-        planned, outcome = roll_back(session, run, _confirm(asks=asks, verb="Undo"))
+    with _session("rollback", wait, asks=asks) as session, Steps() as steps:
+        confirm = _confirm(steps, asks=asks, verb="Undo")
+        planned, outcome = roll_back(session, run, confirm, told=steps)
         return _report(session, planned, outcome)
 
 
@@ -86,8 +86,9 @@ def _session(command: str, wait: float, *, asks: bool) -> AbstractContextManager
     return writing(run_options(wait=wait, interactive=asks), f"byok {command}")
 
 
-def _confirm(*, asks: bool, verb: str) -> Callable[[Planned], bool]:
+def _confirm(steps: Steps, *, asks: bool, verb: str) -> Callable[[Planned], bool]:
     def ask(planned: Planned) -> bool:
+        steps.total = len(planned.plan.changes)
         if not options.given("json"):
             screen().result(rendered(planned.plan, "text"))
         if not asks:

@@ -192,7 +192,7 @@ def test_a_handed_over_key_is_pending_until_the_editor_promotes_it(home):
     assert "cursorAuth/openAIKey" not in rows(home)
     assert list(changes(cursor)) == []
     assert cursor.actual().pending == frozenset()
-    assert list(cursor.cells()[OPENAI]) == ["key"]
+    assert list(cursor.actual().cells) == [(OPENAI, "key")]
 
 
 def test_where_no_cell_can_be_opened_the_key_is_handed_over_not_guessed(home):
@@ -610,7 +610,7 @@ def test_the_switch_that_flips_by_itself_is_drift(secret_era):
 def test_no_secret_in_reprs_and_errors(secret_era):
     vault = FakeVault(VALUES)
     cursor = system(secret_era, FULL, vault=vault)
-    told = [cursor.desired(), cursor.actual(), *changes(cursor), *converge(cursor), cursor.cells()]
+    told = [cursor.desired(), cursor.actual(), *changes(cursor), *converge(cursor)]
     assert not [v for v in VALUES.values() if v in repr(told)]
 
 

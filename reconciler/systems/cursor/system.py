@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -88,21 +88,8 @@ class CursorSystem:
             findings.observations(self._manifest, seen.document, seen.admin),
             findings.diagnostics(self._manifest, seen.rows, seen.document, seen.admin),
             frozenset(self._pending(seen)),
+            dict(self._cells(seen)),
         )
-
-    def cells(self) -> Mapping[Address, Mapping[str, str]]:
-        """Return the digest of every provider's encrypted cells, as they stand now.
-
-        The next apply records them once Cursor has promoted what was handed over.
-        """
-        seen = self._look()
-        found: dict[Address, dict[str, str]] = {}
-        for slot in slots.SLOTS:
-            held = seen.held(slot)
-            if held.place is Place.CELL:
-                digest = self._vault.digest(held.cell)
-                found.setdefault(wishes.provider(slot.provider), {})[slot.name] = digest
-        return found
 
     def apply(self, change: Change) -> Applied:
         """Carry out one change in one transaction and read it back; twice equals once.
@@ -163,6 +150,13 @@ class CursorSystem:
         for slot in slots.SLOTS:
             if slot.provider in declared and seen.held(slot).place is Place.ROW:
                 yield wishes.provider(slot.provider)
+
+    def _cells(self, seen: View) -> Iterator[tuple[tuple[Address, str], str]]:
+        """Yield the digest of each encrypted cell, for apply to record once Cursor promoted it."""
+        for slot in slots.SLOTS:
+            held = seen.held(slot)
+            if held.place is Place.CELL:
+                yield (wishes.provider(slot.provider), slot.name), self._vault.digest(held.cell)
 
     def _refuse_to_write(self) -> None:
         reason = paths.forbidden(self._user_data, env=os.environ, platform=sys.platform)

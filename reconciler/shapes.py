@@ -37,7 +37,7 @@ SHAPES: Final = (
     _shape("bedrock", r"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]*"),
     _shape(
         "azure",
-        r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9][A-L][A-Za-z0-9]{12}AAA(?:AB|AA|EA)COG[A-Za-z0-9]{4}",
+        r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9][A-L][A-Za-z0-9]{12}AAA[ABE]ACOG[A-Za-z0-9]{4}",
     ),
     _shape("together", r"tgp_v1_[\w-]{43}"),
     _shape("litellm", r"sk-(?!ant-|or-v1-)(?=[\w-]*[0-9])[\w-]{20,}"),

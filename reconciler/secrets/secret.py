@@ -49,8 +49,8 @@ class Secret:
         self._refuse()
 
     __eq__ = __ne__ = __hash__ = __bool__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __len__ = __iter__ = __contains__ = _refuse
-    __copy__ = __deepcopy__ = __reduce__ = __getstate__ = __bytes__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __copy__ = __deepcopy__ = __reduce__ = __getstate__ = _refuse
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         self._refuse()

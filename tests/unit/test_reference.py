@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from reconciler.errors import SecretError, SecretProblem
 from reconciler.secrets.reference import (
@@ -102,6 +101,6 @@ def test_any_text_parses_or_is_refused(text):
     try:
         ref = parse(text)
     except SecretError as error:
-        assert error.kind is SecretProblem.REFUSED  # noqa: PT017
+        assert error.kind is SecretProblem.REFUSED
     else:
         assert ref.text == f"{ref.scheme}://{ref.locator}"

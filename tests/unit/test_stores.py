@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import SecretError, SecretProblem
-from reconciler.secrets import Secret, env, file, onepassword
-from reconciler.secrets import exec as command
+from reconciler.secrets import Secret, env, exec as command, file, onepassword
 from reconciler.secrets.value import LIMIT, usable
 
 KEY = "key-" + "0123456789" * 3
@@ -325,8 +324,7 @@ def test_op_absent_or_hanging(op, monkeypatch):
 
 def test_no_secret_is_an_argument():
     """`ps` shows arguments: whatever is fed to a child goes through its standard input."""
-    from reconciler.secrets.process import environment
-    from reconciler.secrets.process import run as run_child
+    from reconciler.secrets.process import environment, run as run_child
 
     code = "import sys; print(sys.stdin.read()[::-1])"
     outcome = run_child(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,13 +27,18 @@ from reconciler.model import (
 
 FORMAT = "byok.plan/1"
 MAX_PLAN_BYTES = 64 * 1024 * 1024
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def canonical(document: Any) -> str:
-    """Serialise JSON data so that equal documents are equal bytes."""
-    return json.dumps(
+    """Serialise JSON data so that equal documents are equal bytes, in UTF-8 on any road.
+
+    Half a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+    """
+    text = json.dumps(
         document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
     )
+    return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def encode(value: Value) -> Any:
@@ -81,8 +87,18 @@ def same(left: Value, right: Value) -> bool:
         return False
     if nothing(left) or nothing(right):
         return nothing(left) and nothing(right)
-    if isinstance(left, Sealed) or isinstance(right, Sealed):
+    return _equal(left, right)
+
+
+def _equal(left: Value, right: Value) -> bool:
+    if isinstance(left, Sealed) and isinstance(right, Sealed):
         return left == right
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_equal(left[name], right[name]) for name in left)
+    if isinstance(left, Unknown):  # deep inside an object or a list, too
+        return False
     return canonical(encode(left)) == canonical(encode(right))
 
 
@@ -166,18 +182,18 @@ def _plan_from(document: dict[str, Any]) -> Plan:
     scope = document["scope"]
     return Plan(
         scope=Scope(
-            tuple(map(_text, scope["systems"])),
+            tuple(map(_text, _list(scope["systems"]))),
             _flag(scope["offline"]),
-            tuple(map(_text, scope["targets"])),
+            tuple(map(_text, _list(scope["targets"]))),
         ),
         fingerprint_key=_text(document["fingerprint_key"]),
-        changes=tuple(change_from_json(item) for item in document["changes"]),
+        changes=tuple(change_from_json(item) for item in _list(document["changes"])),
         observations=tuple(
             Observation(Address.parse(item["address"]), _text(item["text"]))
-            for item in document["observations"]
+            for item in _list(document["observations"])
         ),
-        diagnostics=tuple(_diagnostic_from(item) for item in document["diagnostics"]),
-        summary=Summary(**{name: int(document["summary"][name]) for name in SUMMARY_FIELDS}),
+        diagnostics=tuple(_diagnostic_from(item) for item in _list(document["diagnostics"])),
+        summary=Summary(**{name: _count(document["summary"][name]) for name in SUMMARY_FIELDS}),
     )
 
 
@@ -190,14 +206,14 @@ def change_from_json(item: Mapping[str, Any]) -> Change:
         irreversible=_flag(item["irreversible"]),
         edits=tuple(
             Edit(_text(edit["name"]), decode(edit["before"]), decode(edit["after"]))
-            for edit in item["edits"]
+            for edit in _list(item["edits"])
         ),
     )
 
 
 def _diagnostic_from(item: Mapping[str, Any]) -> Diagnostic:
     line, column = item["line"], item["column"]
-    place = None if line is None else Position(_text(item["file"]), int(line), int(column))
+    place = None if line is None else Position(_text(item["file"]), _count(line), _count(column))
     return Diagnostic(
         code=_text(item["code"]),
         severity=Severity(item["severity"]),
@@ -210,6 +226,18 @@ def _diagnostic_from(item: Mapping[str, Any]) -> Diagnostic:
 
 def _text(data: Any) -> str:
     if not isinstance(data, str):
+        raise TypeError
+    return data
+
+
+def _list(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise TypeError
+    return data
+
+
+def _count(data: Any) -> int:
+    if not isinstance(data, int) or isinstance(data, bool):
         raise TypeError
     return data
 

@@ -89,7 +89,7 @@ def interruptible() -> Iterator[Stop]:
         yield stop
     finally:
         for number, old in before.items():
-            signal.signal(number, old)
+            signal.signal(number, old if old is not None else signal.SIG_DFL)
 
 
 def execute(changes: Iterable[Change], written: Written, run: Execution) -> Outcome:
@@ -123,7 +123,8 @@ def _step(change: Change, records: Mapping[str, Record], run: Execution) -> Appl
         run.ledger.fail_step(step, str(error))
         raise
     done = _with_copies(change, run.recorder(change, records), applied.kept)
-    run.ledger.finish_step(step, done, _evidence(done, applied, run), "; ".join(applied.notes))
+    proof = _evidence(change, done, applied, run)
+    run.ledger.finish_step(step, done, proof, "; ".join(applied.notes))
     return applied
 
 
@@ -145,14 +146,22 @@ def _with_copies(
 
 
 def _evidence(
-    records: Mapping[str, Record | None], applied: Applied, run: Execution
+    change: Change, records: Mapping[str, Record | None], applied: Applied, run: Execution
 ) -> dict[str, Evidence]:
+    """Return how to tell the written secrets again.
+
+    A rollback may record another value than it put back; that one's cell would stand for it.
+    """
     return {
-        name: Evidence(
-            version=run.version_of(record.value.ref or ""),
-            cell=applied.cells.get(name),
-            pending=applied.pending and name not in applied.cells,
+        edit.name: Evidence(
+            version=run.version_of(edit.after.ref or ""),
+            cell=applied.cells.get(edit.name),
+            pending=applied.pending and edit.name not in applied.cells,
         )
-        for name, record in records.items()
-        if record is not None and isinstance(record.value, Sealed)
+        for edit in change.edits
+        if isinstance(edit.after, Sealed) and _stands(records.get(edit.name), edit.after)
     }
+
+
+def _stands(record: Record | None, value: Sealed) -> bool:
+    return record is not None and record.value == value

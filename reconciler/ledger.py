@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
-from reconciler.errors import ByokError
-from reconciler.model import Address, Change, Record, Written
-from reconciler.state import make_file
-
-VERSION = 1
-FILE = "ledger.db"
-_BUSY_SECONDS = 5.0
-
-_TABLES = """
-CREATE TABLE run (id INTEGER PRIMARY KEY, command TEXT NOT NULL, owner TEXT NOT NULL,
-  started TEXT NOT NULL, ended TEXT, outcome TEXT NOT NULL DEFAULT 'unfinished');
-CREATE TABLE step (id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id),
-  system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL, change TEXT NOT NULL,
-  state TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', started TEXT NOT NULL, ended TEXT);
-CREATE INDEX step_state ON step(system, owner, state);
-CREATE TABLE written (system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL,
-  name TEXT NOT NULL, value TEXT NOT NULL, before TEXT NOT NULL, adopted INTEGER NOT NULL,
-  version TEXT, cell TEXT, pending INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
-  PRIMARY KEY (system, owner, address, name)) WITHOUT ROWID;
-CREATE TABLE snapshot (id INTEGER PRIMARY KEY, step INTEGER NOT NULL REFERENCES step(id),
-  address TEXT NOT NULL, name TEXT NOT NULL, copy BLOB NOT NULL);
-CREATE TABLE approval (ref TEXT NOT NULL, origin TEXT NOT NULL, at TEXT NOT NULL,
-  PRIMARY KEY (ref, origin)) WITHOUT ROWID;
-"""
+from reconciler.ledger_file import FILE, open_reader, open_writer
+from reconciler.model import Address, Change, Record, Sealed, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +25,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One recorded step; ``kept`` maps an attribute to the reference of the copy it replaced."""
+    """One recorded step.
+
+    ``kept`` maps an attribute to the reference of the copy it replaced, ``previous`` to the record
+    held of it before this step; what had none is left out.
+    """
 
     id: int
     run: int
@@ -58,6 +38,7 @@ class Step:
     note: str
     kept: Mapping[str, str]
     system: str = ""
+    previous: Mapping[str, Record] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +62,7 @@ class Ledger:
 
     def __init__(self, state_dir: Path, *, write: bool = False) -> None:
         self.path = state_dir / FILE
-        self._db = _open_writer(self.path) if write else _open_reader(self.path)
+        self._db = open_writer(self.path) if write else open_reader(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -91,19 +72,18 @@ class Ledger:
 
     def written(self, system: str, owner: str) -> Written:
         """Return what this owner last wrote to a system, by address and attribute."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT address, name, value, before, adopted FROM written WHERE system=? AND owner=?",
             (system, owner),
         )
-        found: dict[Address, dict[str, Record]] = {}
-        for address, name, value, before, adopted in rows:
-            record = Record(decode(json.loads(value)), decode(json.loads(before)), bool(adopted))
-            found.setdefault(Address.parse(address), {})[name] = record
-        return found
+        found: dict[str, dict[str, Record]] = {}
+        for address, name, *columns in rows:
+            found.setdefault(address, {})[name] = _record(*columns)
+        return {Address.parse(address): records for address, records in found.items()}
 
     def written_at(self, system: str, owner: str) -> Mapping[Address, str]:
         """Return when each address was last recorded, as ISO 8601 in UTC."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT address, max(at) FROM written WHERE system=? AND owner=? GROUP BY address",
             (system, owner),
         )
@@ -111,7 +91,7 @@ class Ledger:
 
     def holders(self, system: str, owner: str) -> Mapping[Address, str]:
         """Return the addresses that other owners hold on a system, with their names."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT DISTINCT address, owner FROM written WHERE system=? AND owner<>?",
             (system, owner),
         )
@@ -123,11 +103,12 @@ class Ledger:
             "version": "SELECT version, value FROM written WHERE version IS NOT NULL",
             "cell": "SELECT cell, value FROM written WHERE cell IS NOT NULL",
         }[column]
-        return {key: json.loads(value)["fingerprint"] for key, value in self._db.execute(query)}
+        found = ((key, decode(json.loads(value))) for key, value in self._db.rows(query))
+        return {key: value.fingerprint for key, value in found if isinstance(value, Sealed)}
 
     def pending(self, system: str, owner: str) -> frozenset[Address]:
         """Return the addresses handed over to Cursor whose promotion was not seen yet."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT DISTINCT address FROM written WHERE system=? AND owner=? AND pending=1",
             (system, owner),
         )
@@ -135,7 +116,8 @@ class Ledger:
 
     def approvals(self) -> frozenset[tuple[str, str]]:
         """Return the approved pairs of reference and origin."""
-        return frozenset(self._db.execute("SELECT ref, origin FROM approval").fetchall())
+        rows = self._db.rows("SELECT ref, origin FROM approval")
+        return frozenset((ref, origin) for ref, origin in rows)
 
     def approve(self, ref: str, origin: str) -> None:
         """Record that a key of this reference may go to this origin."""
@@ -154,11 +136,14 @@ class Ledger:
 
     def begin_step(self, run: int, system: str, owner: str, change: Change) -> int:
         """Record that a step is about to happen; return its number."""
-        cursor = self._db.execute(
-            "INSERT INTO step (run, system, owner, address, change, state, started)"
-            " VALUES (?,?,?,?,?,'started',?)",
-            (run, system, owner, str(change.address), canonical(change_to_json(change)), now()),
-        )
+        key = (system, owner, str(change.address))
+        text = canonical(change_to_json(change))
+        with self._db.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO step (run, system, owner, address, change, previous, state, started)"
+                " VALUES (?,?,?,?,?,?,'started',?)",
+                (run, *key, text, self._previous(key, {e.name for e in change.edits}), now()),
+            )
         return int(cursor.lastrowid or 0)
 
     def finish_step(
@@ -169,10 +154,10 @@ class Ledger:
         note: str = "",
     ) -> None:
         """Record in one transaction that a step is done and what now is ours."""
-        system, owner, address = self._db.execute(
+        ((system, owner, address),) = self._db.rows(
             "SELECT system, owner, address FROM step WHERE id=?", (step,)
-        ).fetchone()
-        with self._transaction():
+        )
+        with self._db.transaction():
             self._store(system, owner, address, records, evidence)
             self._close_step(step, "finished", note)
 
@@ -181,22 +166,32 @@ class Ledger:
         self._close_step(step, "failed", note)
 
     def settle_step(self, step: int, records: Mapping[str, Record | None]) -> None:
-        """Close a step that an earlier run left open, with what turned out to be true."""
-        self.finish_step(step, records, {}, "settled by a later run")
+        """Close a step that an earlier run left open, with what turned out to be true.
+
+        Without records it turned out not to have happened.
+        """
+        if records:
+            self.finish_step(step, records, {}, "settled by a later run")
+        else:
+            self.fail_step(step, "did not happen, as a later run saw")
 
     def record(
         self, system: str, owner: str, records: Mapping[Address, Mapping[str, Record | None]]
     ) -> None:
         """Record adopted, moved and forgotten values in one transaction."""
-        with self._transaction():
+        with self._db.transaction():
             for address, named in records.items():
                 self._store(system, owner, str(address), named, {})
 
     def seen(self, system: str, owner: str, address: Address, name: str, proof: Evidence) -> None:
-        """Record the evidence by which a written secret is told again, once it is known."""
+        """Record the evidence by which a written secret is told again, once it is known.
+
+        What is recorded as no secret stays without: evidence would stand for nothing.
+        """
         self._db.execute(
             "UPDATE written SET version=coalesce(?,version), cell=?, pending=?"
-            " WHERE system=? AND owner=? AND address=? AND name=?",
+            " WHERE system=? AND owner=? AND address=? AND name=?"
+            " AND value LIKE '{\"fingerprint\":%'",
             (proof.version, proof.cell, proof.pending, system, owner, str(address), name),
         )
 
@@ -217,7 +212,7 @@ class Ledger:
 
     def runs(self, owner: str | None = None) -> tuple[Run, ...]:
         """Return all runs, newest first."""
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT id, command, owner, started, ended, outcome,"
             " (SELECT count(*) FROM step WHERE step.run=run.id AND state='finished')"
             " FROM run WHERE ?1 IS NULL OR owner=?1 ORDER BY id DESC",
@@ -235,22 +230,36 @@ class Ledger:
 
     def copy(self, number: int) -> bytes | None:
         """Return the encrypted copy of this number, or None."""
-        row = self._db.execute("SELECT copy FROM snapshot WHERE id=?", (number,)).fetchone()
-        return bytes(row[0]) if row else None
+        rows = self._db.rows("SELECT copy FROM snapshot WHERE id=?", (number,))
+        return bytes(rows[0][0]) if rows else None
 
     def _steps(self, where: str, values: tuple[Any, ...]) -> tuple[Step, ...]:
-        rows = self._db.execute(
-            f"SELECT id, run, change, state, note, system FROM step WHERE {where} ORDER BY id",  # noqa: S608 - where is one of two literals above
+        rows = self._db.rows(
+            f"SELECT id, run, change, state, note, system, previous FROM step"  # noqa: S608 - where is one of two literals above
+            f" WHERE {where} ORDER BY id",
             values,
-        ).fetchall()
+        )
         return tuple(
-            Step(id_, run, change_from_json(json.loads(text)), state, note, self._kept(id_), system)
-            for id_, run, text, state, note, system in rows
+            Step(
+                *(id_, run, change_from_json(json.loads(text)), state, note),
+                self._kept(id_),
+                system,
+                {name: _record(*columns) for name, columns in json.loads(previous).items()},
+            )
+            for id_, run, text, state, note, system, previous in rows
         )
 
     def _kept(self, step: int) -> Mapping[str, str]:
-        rows = self._db.execute("SELECT name, id FROM snapshot WHERE step=? ORDER BY id", (step,))
+        rows = self._db.rows("SELECT name, id FROM snapshot WHERE step=? ORDER BY id", (step,))
         return {name: f"snapshot://{number}" for name, number in rows}
+
+    def _previous(self, key: tuple[str, str, str], names: set[str]) -> str:
+        rows = self._db.rows(
+            "SELECT name, value, before, adopted FROM written"
+            " WHERE system=? AND owner=? AND address=?",
+            key,
+        )
+        return canonical({name: columns for name, *columns in rows if name in names})
 
     def _store(
         self,
@@ -279,72 +288,11 @@ class Ledger:
             "UPDATE step SET state=?, note=?, ended=? WHERE id=?", (state, note, now(), step)
         )
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+
+def _record(value: str, before: str, adopted: int) -> Record:
+    return Record(decode(json.loads(value)), decode(json.loads(before)), bool(adopted))
 
 
 def now() -> str:
     """Return the time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _open_reader(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        db = sqlite3.connect(":memory:", isolation_level=None)
-        db.executescript(_TABLES)
-        return db
-    db = _connect(path, "ro")
-    _check(db, path)
-    return db
-
-
-def _open_writer(path: Path) -> sqlite3.Connection:
-    make_file(path)
-    db = _connect(path, "rw")
-    with _worded(path):
-        db.execute("PRAGMA synchronous=FULL")
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
-    _check(db, path)
-    return db
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    with _worded(path):
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-        )
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    with _worded(path):
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        db.close()
-        raise ByokError(
-            str(path),
-            f"the ledger is of version {version}, this byok reads {VERSION}",
-            "use the byok that wrote it, or another --state-dir",
-        )
-
-
-@contextmanager
-def _worded(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise ByokError(
-            str(path),
-            f"the ledger cannot be used ({error})",
-            "restore it, or move it away: values in place are then adopted, not removed",
-        ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.codec import nothing, same
 from reconciler.model import (
@@ -114,9 +114,21 @@ def _judge(wish: Attrs | None, actual: Attrs, written: Mapping[str, Record]) -> 
             _wanted(found, name, wanted[name], actual.get(name), written.get(name))
         else:
             _unwanted(found, name, actual.get(name), written[name])
-    if _parted(found, actual, written):
+    if found.unreadable:
+        _wait_whole(found)
+    elif _parted(found, actual, written):
         _leave_whole(found)
     return found
+
+
+def _wait_whole(found: _Finding) -> None:
+    """Plan nothing for a resource of which a part cannot be read, and forget nothing of it.
+
+    The part may be a key: another base URL beside it would send it to another origin.
+    """
+    found.edits.clear()
+    found.forget.clear()
+    found.left.clear()
 
 
 def _parted(found: _Finding, actual: Attrs, written: Mapping[str, Record]) -> bool:
@@ -133,9 +145,8 @@ def _leave_whole(found: _Finding) -> None:
     parts = [e for e in found.edits if e.name in found.removing]
     found.edits = [edit for edit in found.edits if edit not in parts]
     found.causes.discard(Cause.REMOVED)
-    names = [edit.name for edit in parts]
-    found.forget.extend(names)
-    found.left.extend(names)
+    for names in (found.forget, found.left):
+        names.extend(edit.name for edit in parts)
 
 
 def _wanted(found: _Finding, name: str, wish: Value, actual: Value, record: Record | None) -> None:
@@ -164,10 +175,10 @@ def _cause(wish: Value, actual: Value, record: Record | None) -> Cause:
 
 
 def _unwanted(found: _Finding, name: str, actual: Value, record: Record) -> None:
-    if isinstance(actual, Unknown):
-        found.unreadable.append(f"{name}: {actual.reason}")
-    elif record.adopted or same(actual, record.before):
+    if record.adopted or same(actual, record.before):
         found.forget.append(name)
+    elif isinstance(actual, Unknown):
+        found.unreadable.append(f"{name}: {actual.reason}")
     elif same(actual, record.value):
         found.edit(name, actual, record.before, Cause.REMOVED)
     else:
@@ -193,14 +204,21 @@ def action(actual: Attrs, edits: Iterable[Edit]) -> Action:
 def record_of(change: Change, before: Mapping[str, Record]) -> dict[str, Record | None]:
     """Return what the ledger must hold after a change; None is a record to drop.
 
-    The first value that was there before us is kept through every later change; a removal
-    leaves nothing to remember.
+    The first value that was there before us is kept through every later change. A value that is
+    put back leaves nothing to remember, also where the manifest moved other attributes of its
+    resource in the same change; if the manifest wants just this value, the next plan adopts it.
     """
-    if change.cause is Cause.REMOVED:
-        return {edit.name: None for edit in change.edits}
+    removed = change.cause is Cause.REMOVED
     return {
-        edit.name: Record(edit.after, _origin(edit, before.get(edit.name))) for edit in change.edits
+        edit.name: None if removed else _recorded(edit, before.get(edit.name))
+        for edit in change.edits
     }
+
+
+def _recorded(edit: Edit, record: Record | None) -> Record | None:
+    if record is not None and not record.adopted and same(edit.after, record.before):
+        return None
+    return Record(edit.after, _origin(edit, record))
 
 
 def _origin(edit: Edit, record: Record | None) -> Value:
@@ -216,21 +234,29 @@ def settle(
     """Decide for steps that were begun and never finished whether they happened.
 
     A value that now stands as the step wanted it was written by us; one that did not move was
-    not; anything else is left to the comparison with the older record.
+    not; anything else is left to the comparison with the older record. Where several steps are
+    open, oldest first, what a later one set out from is what stood after the earlier.
     """
     settled: dict[Address, dict[str, Record | None]] = {}
-    for change in intents:
-        records = written.get(change.address, {})
-        now = actual.get(change.address, {})
-        happened = tuple(e for e in change.edits if _happened(e, now.get(e.name)))
-        if happened:
-            done = Change(change.address, change.action, change.cause, happened)
-            settled.setdefault(change.address, {}).update(record_of(done, records))
+    for change in reversed(_happened(tuple(intents), actual)):
+        mine = settled.setdefault(change.address, {})
+        older = {**written.get(change.address, {}), **mine}
+        mine.update(record_of(change, {n: r for n, r in older.items() if r is not None}))
     return settled
 
 
-def _happened(edit: Edit, now: Value) -> bool:
-    return same(now, edit.after) and not same(edit.before, edit.after)
+def _happened(intents: tuple[Change, ...], actual: Resources) -> list[Change]:
+    """Return what happened of each step, newest first."""
+    stood: dict[tuple[Address, str], Value] = {
+        (address, name): value for address, attrs in actual.items() for name, value in attrs.items()
+    }
+    happened = []
+    for change in reversed(intents):
+        edits = tuple(e for e in change.edits if same(stood.get((change.address, e.name)), e.after))
+        stood.update({(change.address, edit.name): edit.before for edit in change.edits})
+        if edits:
+            happened.append(replace(change, edits=edits))
+    return happened
 
 
 def overlay(written: Written, settled: Mapping[Address, Mapping[str, Record | None]]) -> Written:
@@ -268,12 +294,6 @@ def same_edit(left: Edit, right: Edit) -> bool:
 
 
 def _which(old: Edit, new: Edit) -> str:
-    ends = [
-        end
-        for end, kept in (
-            ("the value here", same(old.before, new.before)),
-            ("the wanted value", same(old.after, new.after)),
-        )
-        if not kept
-    ]
-    return " and ".join(ends)
+    here = [] if same(old.before, new.before) else ["the value here"]
+    wish = [] if same(old.after, new.after) else ["the wanted value"]
+    return " and ".join(here + wish)

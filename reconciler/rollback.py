@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.codec import same
-from reconciler.engine import Confirm, Planned, make_plan, run_changes
+from reconciler.engine import Confirm, Look, Planned, make_plan, run_changes
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
 from reconciler.ledger import Run, Step
@@ -43,7 +43,11 @@ def roll_back(
     run = _find(session, number)
     seen = make_plan(session, Scope(), removing=True)
     look = seen.looks[0]
-    steps = [s for s in session.ledger.steps(run.id) if s.system == look.system.identity]
+    steps = [
+        step
+        for step in session.ledger.steps(run.id)
+        if step.system == look.system.identity and step.state != "failed"
+    ]
     undone = [
         _undo(step, look.actual.resources.get(step.change.address, {})) for step in reversed(steps)
     ]
@@ -64,14 +68,19 @@ def roll_back(
     session.wait_until_writable()
     if not confirm(planned):
         raise Declined("rollback", "declined; nothing was changed")
-    causes = {step.change.address: step.change.cause for step in steps}
+    _settle(session, look)
+    previous = {step.change.address: step.previous for step in steps}
 
-    def recorder(change: Change, records: Mapping[str, Record]) -> dict[str, Record | None]:
-        return {
-            e.name: _record(e, records.get(e.name), causes[change.address]) for e in change.edits
-        }
+    def recorder(change: Change, _records: Mapping[str, Record]) -> dict[str, Record | None]:
+        return {edit.name: previous[change.address].get(edit.name) for edit in change.edits}
 
     return planned, run_changes(session, "rollback", seen.looks, changes, recorder, told=told)
+
+
+def _settle(session: Session, look: Look) -> None:
+    """Record what became of steps that a killed run left open, before newer steps are taken."""
+    for step in session.ledger.open_steps(look.system.identity, session.owner):
+        session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
 
 
 def _find(session: Session, number: int | None) -> Run:
@@ -97,7 +106,17 @@ def _undo(step: Step, now: Attrs) -> tuple[Change | None, Observation | None]:
     edits = tuple(Edit(e.name, now.get(e.name), e.before) for e in open_edits if e not in stuck)
     if not edits:
         return None, None
-    return Change(change.address, action(now, edits), Cause.REMOVED, edits), None
+    return Change(change.address, action(now, edits), _cause(edits, step.previous), edits), None
+
+
+def _cause(edits: Iterable[Edit], previous: Mapping[str, Record]) -> Cause:
+    """Return the cause by which a killed rollback is settled: does it bring back our own value.
+
+    What it brings back of somebody else's is nobody's to remember (`planner.record_of`).
+    """
+    records = ((edit, previous.get(edit.name)) for edit in edits)
+    ours = (r is not None and not r.adopted and same(r.value, e.after) for e, r in records)
+    return Cause.MANIFEST if any(ours) else Cause.REMOVED
 
 
 def _reversible(edit: Edit, now: Attrs) -> bool:
@@ -108,15 +127,6 @@ def _reversible(edit: Edit, now: Attrs) -> bool:
 def _why(stuck: Iterable[Edit], now: Attrs) -> str:
     moved = any(not same(now.get(edit.name), edit.after) for edit in stuck)
     return "is no longer what that run wrote" if moved else "replaced a value no copy was made of"
-
-
-def _record(edit: Edit, record: Record | None, cause: Cause) -> Record | None:
-    """Return what the ledger holds after a step was taken back: what it held before it."""
-    if cause in (Cause.NEW, Cause.TAKEOVER):
-        return None
-    if cause is Cause.REMOVED:
-        return Record(edit.after, edit.before)
-    return Record(edit.after, record.before if record is not None else None)
 
 
 def _count(changes: tuple[Change, ...], observed: int) -> Summary:

@@ -29,7 +29,8 @@ def directory(chosen: Path | None, env: Mapping[str, str]) -> Path:
 def make_private(path: Path) -> Path:
     """Make the state directory, mode 0700, or check the one that is there.
 
-    Raises ByokError when it is no directory, or belongs to somebody else.
+    Raises ByokError when it is no directory, belongs to somebody else, or others may write to it:
+    they could put another ledger in place of ours.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,26 +43,43 @@ def make_private(path: Path) -> Path:
         ) from None
     if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
         raise ByokError(str(path), "the state directory belongs to another user", "use your own")
+    if os.name == "posix" and found.st_mode & 0o022:
+        raise ByokError(str(path), "others may write to the state directory", "chmod 700 it")
     return path
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file of ours, mode 0600, or check that what is there is a plain file."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    """Make an empty file of ours, mode 0600, or check that the one there is a plain file of ours.
+
+    The one there is not opened: closing any descriptor of a file takes away the locks that this
+    process holds on it (POSIX fcntl), and SQLite's are of that kind.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
-        descriptor = os.open(path, flags, 0o600)
+        os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        _check_file(path)
     except OSError as error:
-        raise ByokError(
-            str(path),
-            f"cannot be opened ({error.strerror})",
-            "see that it is a plain file of yours and that the disk has room",
-        ) from None
+        raise _unusable(path, error) from None
+
+
+def _check_file(path: Path) -> None:
     try:
-        found = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and os.name == "posix" and found.st_mode & 0o077:
+            path.chmod(0o600)  # a restored backup, perhaps
+    except OSError as error:
+        raise _unusable(path, error) from None
     if not stat.S_ISREG(found.st_mode):
         raise ByokError(str(path), "is not a plain file", "move it away")
+
+
+def _unusable(path: Path, error: OSError) -> ByokError:
+    return ByokError(
+        str(path),
+        f"cannot be opened ({error.strerror})",
+        "see that it is a plain file of yours and that the disk has room",
+    )
 
 
 @contextmanager
@@ -82,17 +100,16 @@ def single_writer(state_dir: Path, command: str, seconds: float) -> Iterator[Non
 
 
 def _enter(db: sqlite3.Connection, path: Path, command: str) -> None:
+    since = datetime.now(UTC).strftime("%H:%M:%S UTC")
+    name = f"process {os.getpid()} ({command}, since {since})"
     try:
         db.execute("BEGIN IMMEDIATE")
         db.execute("CREATE TABLE IF NOT EXISTS holder (what TEXT NOT NULL)")
-        db.execute("DELETE FROM holder")
-        since = datetime.now(UTC).strftime("%H:%M:%S UTC")
-        db.execute(
-            "INSERT INTO holder VALUES (?)",
-            (f"process {os.getpid()} ({command}, since {since})",),
-        )
-        db.execute("COMMIT")
-        db.execute("BEGIN IMMEDIATE")
+        while db.execute("SELECT what FROM holder").fetchall() != [(name,)]:
+            db.execute("DELETE FROM holder")
+            db.execute("INSERT INTO holder VALUES (?)", (name,))
+            db.execute("COMMIT")  # now others can read the name; one may slip in and write its own
+            db.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         raise _refusal(db, path, error) from None
     except sqlite3.DatabaseError:

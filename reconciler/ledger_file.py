@@ -1,0 +1,154 @@
+"""The ledger's file: its tables, how it is opened to read or to write, and its errors in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import ByokError
+from reconciler.state import make_file
+
+VERSION = 1
+FILE = "ledger.db"
+_BUSY_SECONDS = 5.0
+
+TABLES = """
+CREATE TABLE run (id INTEGER PRIMARY KEY, command TEXT NOT NULL, owner TEXT NOT NULL,
+  started TEXT NOT NULL, ended TEXT, outcome TEXT NOT NULL DEFAULT 'unfinished');
+CREATE TABLE step (id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id),
+  system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL, change TEXT NOT NULL,
+  previous TEXT NOT NULL, state TEXT NOT NULL, note TEXT NOT NULL DEFAULT '',
+  started TEXT NOT NULL, ended TEXT);
+CREATE INDEX step_state ON step(system, owner, state);
+CREATE INDEX step_run ON step(run);
+CREATE TABLE written (system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL,
+  name TEXT NOT NULL, value TEXT NOT NULL, before TEXT NOT NULL, adopted INTEGER NOT NULL,
+  version TEXT, cell TEXT, pending INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
+  PRIMARY KEY (system, owner, address, name)) WITHOUT ROWID;
+CREATE TABLE snapshot (id INTEGER PRIMARY KEY, step INTEGER NOT NULL REFERENCES step(id),
+  address TEXT NOT NULL, name TEXT NOT NULL, copy BLOB NOT NULL);
+CREATE INDEX snapshot_step ON snapshot(step);
+CREATE TABLE approval (ref TEXT NOT NULL, origin TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (ref, origin)) WITHOUT ROWID;
+"""
+
+
+class Book(sqlite3.Connection):
+    """A connection whose failures are ByokErrors that name the file and the way out."""
+
+    where = FILE
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement. Raises ByokError."""
+        with _worded(self.where):
+            return super().execute(sql, parameters)
+
+    def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query at once, so that no lock outlives the call. Raises ByokError.
+
+        A damaged page is met while fetching, not before.
+        """
+        with _worded(self.where):
+            return super().execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all that is written inside happen, or nothing of it. Raises ByokError."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:  # SQLite itself takes some failures back, as a full disk
+                self.execute("ROLLBACK")
+            raise
+
+
+def open_reader(path: Path) -> Book:
+    """Open a ledger to read; one that nobody wrote to yet is empty. Raises ByokError.
+
+    The file is opened for writing and then held to queries: what a killed writer left half done
+    (a hot journal) has to be taken back before anything can be read, and SQLite refuses to do so
+    under ``mode=ro`` (https://sqlite.org/lockingv3.html, "hot journals").
+    """
+    if path.exists():
+        db = _connect(path)
+        db.execute("PRAGMA query_only=ON")
+        if not _blank(db):
+            return _checked(db)
+        db.close()
+    return _empty()
+
+
+def open_writer(path: Path) -> Book:
+    """Open a ledger to write, and make it where there is none, mode 0600. Raises ByokError."""
+    make_file(path)
+    db = _connect(path)
+    db.execute("PRAGMA synchronous=FULL")
+    if _blank(db):
+        with db.transaction():
+            if _blank(db):  # another process may have made the tables in between
+                _make_tables(db)
+    return _checked(db)
+
+
+def _empty() -> Book:
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=Book)
+    _make_tables(db)
+    return db
+
+
+def _make_tables(db: Book) -> None:
+    for statement in TABLES.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _connect(path: Path) -> Book:
+    with _worded(str(path)):
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            factory=Book,
+        )
+    db.where = str(path)
+    return db
+
+
+def _version(db: Book) -> int:
+    return int(db.rows("PRAGMA user_version")[0][0])
+
+
+def _blank(db: Book) -> bool:
+    """Tell whether there is nothing yet: a writer was killed between the file and its tables."""
+    return _version(db) == 0 and not db.rows("SELECT 1 FROM sqlite_master LIMIT 1")
+
+
+def _checked(db: Book) -> Book:
+    version = _version(db)
+    if version == VERSION:
+        return db
+    db.close()
+    raise ByokError(
+        db.where,
+        f"the ledger is of version {version}, this byok reads {VERSION}",
+        "use the byok that wrote it, or another --state-dir",
+    )
+
+
+@contextmanager
+def _worded(where: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ByokError(
+            where,
+            f"the ledger cannot be used ({error})",
+            "see the disk and the file's rights, restore it, or move it away:"
+            " values in place are then adopted, not removed",
+        ) from None

@@ -21,7 +21,7 @@ from yaml.events import (
 from reconciler.manifest.frames import Anchor, Frame
 from reconciler.manifest.pointer import escape, shown
 from reconciler.manifest.scalars import resolve
-from reconciler.manifest.syntax import fault
+from reconciler.manifest.syntax import fault, literal
 from reconciler.model import Diagnostic, Position
 from reconciler.shapes import looks_like
 
@@ -92,7 +92,7 @@ class Builder:
             self._stack[-1].drop |= not sound
             return
         if len(text) >= _SHORTEST_SECRET and (kind := looks_like(text)):
-            self._literal(kind, at)
+            self._add(literal(kind, at, self._pointer()))
         value: Any = text
         if plain:
             value, sound = self._resolve(text, at)
@@ -166,7 +166,7 @@ class Builder:
             self._fault("BYOK001", what, "repeat the lines, or alias a whole value", at)
         elif len(name) >= _SHORTEST_SECRET and (kind := looks_like(name)):
             frame.key, frame.drop = _WITHHELD, True
-            self._literal(kind, at)
+            self._add(literal(kind, at, self._pointer()))
         elif plain and not _textual(name):
             what = f"the key {shown(name)} is not text in YAML"
             self._fault("BYOK001", what, f'quote it: "{shown(name)[1:-1]}"', at)
@@ -220,16 +220,16 @@ class Builder:
     def _tagged(self, at: Position) -> None:
         self._fault("BYOK001", "a tag (!) is not part of a manifest", "remove it", at)
 
-    def _literal(self, kind: str, at: Position) -> None:
-        what = f"a literal secret stands here: it has the shape of a key for {kind}"
-        way_out = "move it to a store, name it by reference, and revoke it if this file was shared"
-        self._fault("BYOK004", what, way_out, at)
-
     def _fault(self, code: str, what: str, way_out: str, at: Position) -> None:
-        pointer = self._stack[-1].slot if self._stack and not self._stack[-1].names else ""
-        self.faults.append(fault(code, what, way_out, at, pointer))
+        self._add(fault(code, what, way_out, at, self._pointer()))
+
+    def _add(self, found: Diagnostic) -> None:
+        self.faults.append(found)
         if len(self.faults) >= MAX_FAULTS:
             raise Full
+
+    def _pointer(self) -> str:
+        return self._stack[-1].slot if self._stack and not self._stack[-1].names else ""
 
     def _stop(self, code: str, what: str, way_out: str, at: Position | None = None) -> NoReturn:
         place = at or Position(self.file, 1, 1)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import schemas
+from reconciler.errors import ManifestError
 from reconciler.manifest.document import Document
 from reconciler.manifest.syntax import fault
 from reconciler.manifest.wording import READS, read_error, word
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
+MAX_ERRORS: Final = 1_000
 SECTIONS: Final = ("providers", "endpoints", "models", "budgets")
 
 _VERSION: Final = re.compile(r"1(\.(0|[1-9][0-9]{0,5}))?")
@@ -26,6 +29,7 @@ def check(document: Document) -> list[Diagnostic]:
     """Return all that the schema has against a document, [] when it fits.
 
     Another major version, BYOK006, stands alone: our schema says nothing about such a file.
+    Raises ManifestError after a thousand errors, since what was not looked at may be broken too.
     """
     minor = version(document.data)
     if minor is None:
@@ -34,11 +38,11 @@ def check(document: Document) -> list[Diagnostic]:
     if compiled is not None and compiled.is_valid(document.data):
         return []
     data = document.data if compiled is None else _failing(document.data, compiled)
-    errors = [read_error(error) for error in _python().iter_errors(data)]
-    if not errors and compiled is None:
-        return []
-    found = list(dict.fromkeys(word(errors, document, minor)))
-    return _plainest(found) or [_unexplained(document)]
+    errors = [read_error(error) for error in islice(_python().iter_errors(data), MAX_ERRORS)]
+    found = list(word(errors, document, minor))
+    if len(errors) == MAX_ERRORS:
+        raise ManifestError(document.file, [*document.diagnostics, *found])
+    return found if errors or compiled is None else [_unexplained(document)]
 
 
 def version(data: Any) -> str | None:
@@ -70,12 +74,6 @@ def _unexplained(document: Document) -> Diagnostic:
     return fault("BYOK003", what, way_out, document.where(""))
 
 
-def _plainest(found: list[Diagnostic]) -> list[Diagnostic]:
-    """Leave out what else is said of a place where a literal secret stands."""
-    literal = {finding.path for finding in found if finding.code == "BYOK004"}
-    return [f for f in found if f.code == "BYOK004" or f.path not in literal]
-
-
 @cache
 def _compiled() -> Any:
     """Return the compiled validator, None where jsonschema-rs has no wheel."""
@@ -97,7 +95,12 @@ def _failing(data: Any, compiled: Any) -> Any:
 def _kept(name: str, section: Any, paths: set[tuple[Any, ...]]) -> Any:
     if name not in SECTIONS or not isinstance(section, dict) or (name,) in paths:
         return section
-    return {entry: value for entry, value in section.items() if (name, entry) in paths}
+    # jsonschema-rs gives a name of digits as a number, its leading zeros lost: keep all of those
+    return {
+        entry: value
+        for entry, value in section.items()
+        if (name, entry) in paths or entry.lstrip("+").isdigit()
+    }
 
 
 @cache

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.builder import Builder, Full
-from reconciler.manifest.syntax import decode, reword
+from reconciler.manifest.syntax import decode, literal, reword
 from reconciler.model import Diagnostic, Position
+from reconciler.shapes import looks_like
+
+_COMMENT: Final = re.compile(r"(?:^|[ \t])#(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,27 @@ def read(source: str | bytes, file: str) -> Document:
         raise ManifestError(file, [*builder.faults, reword(error, text, file)]) from None
     except Full:
         raise ManifestError(file, builder.faults) from None
+    literals = _in_comments(text, file)
     return Document(
         file,
         builder.data,
         builder.positions,
         builder.keys,
         frozenset(builder.gaps),
-        tuple(builder.faults),
+        (*builder.faults, *literals),
     )
 
 
 def _loader() -> Any:
     """Return libyaml's loader, else PyYAML's own, which takes ten times as long."""
     return getattr(yaml, "CLoader", yaml.Loader)
+
+
+def _in_comments(text: str, file: str) -> Iterator[Diagnostic]:
+    """Yield each comment that holds a key: git keeps it as well as any other line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if "#" not in line:
+            continue
+        comment = _COMMENT.search(line)
+        if comment and (kind := looks_like(comment[1])):
+            yield literal(kind, Position(file, number, comment.start(1)))

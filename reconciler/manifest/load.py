@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def load(path: Path) -> Manifest:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        folder = path.resolve(strict=True).parent
+        folder = path.resolve().parent
     except OSError as error:
         what = f"cannot be read: {(error.strerror or 'it is no file').lower()}"
         way_out = "name the manifest with --manifest, or write one with `byok init`"
@@ -51,8 +51,12 @@ def parse(text: str | bytes, file: str, folder: Path) -> Manifest:
     return manifest
 
 
-def _ordered(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    return sorted(dict.fromkeys(found), key=_place)
+def _ordered(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return findings by place, each once; of a literal secret nothing else is said."""
+    literal = [finding for finding in found if finding.code == "BYOK004" and finding.path]
+    secret = {finding.path: finding for finding in reversed(literal)}
+    kept = (finding for finding in found if secret.get(finding.path, finding) is finding)
+    return sorted(dict.fromkeys(kept), key=_place)
 
 
 def _place(found: Diagnostic) -> tuple[int, int, str]:

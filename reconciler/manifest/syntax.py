@@ -51,6 +51,13 @@ def fault(code: str, what: str, way_out: str, position: Position, pointer: str =
     return Diagnostic(code, Severity.ERROR, pointer, what, way_out, position)
 
 
+def literal(kind: str, position: Position, pointer: str = "") -> Diagnostic:
+    """Return the error about a key of this kind that stands in the file; it is not repeated."""
+    what = f"a literal secret stands here, with the shape of a key for {kind}"
+    way_out = "move it to a store, name it by reference, and revoke it if this file was shared"
+    return fault("BYOK004", what, way_out, position, pointer)
+
+
 def decode(raw: bytes, file: str) -> str | Diagnostic:
     """Return the text of a manifest's bytes without a byte order mark, or what forbids it."""
     start = Position(file, 1, 1)

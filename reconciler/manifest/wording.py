@@ -86,9 +86,10 @@ def _name(error: Fault, document: Document) -> Diagnostic:
 
 
 def _unknown(error: Fault, document: Document, minor: str) -> Iterator[Diagnostic]:
-    known = list(error.schema.get("properties", {}))
+    properties = error.schema.get("properties", {})
+    known = [name for name, each in properties.items() if each.get("x-byok") != "reserved"]
     for name in error.value:
-        if name in known:
+        if name in properties:
             continue
         pointer = join((*error.path, name))
         position = document.keys.get(pointer) or document.where(pointer)
@@ -190,7 +191,7 @@ def _type(error: Fault) -> str:
     if "string" in names and isinstance(error.value, bool | int | float):
         return f"{what}; quote it"
     if "boolean" in names and isinstance(error.value, str):
-        return f"{what}; write true or false without quotes"
+        return f"{what}; write true or false, bare: on, off, yes and no are text"
     return f"{what}; correct it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ Read from the vendors' API references, November 2026. Ollama, LM Studio, vLLM, L
 endpoints have no vendor's host.
 """
 
+_AMBIGUOUS = re.compile(r"[\\\s\x00-\x1f\x7f]")
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -37,11 +40,15 @@ class Pairing:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of a URL, lower case, default ports left out.
+    r"""Return scheme, host and port of a URL, lower case, default ports left out.
 
-    Raises ValueError when the URL has no host or an impossible port.
+    Raises ValueError when the URL has no host, an impossible port, or anything that two parsers
+    take for different hosts: Python reads ``evil.example\@good.example`` as good.example, the
+    URL Standard (WHATWG), which Cursor follows, as evil.example.
     """
     parts = urlsplit(url)
+    if _AMBIGUOUS.search(url) or "@" in parts.netloc:
+        raise ValueError("a URL of one meaning has no backslash, user, blank or control character")
     if not parts.scheme or not parts.hostname:
         raise ValueError("not an absolute URL")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -51,10 +58,12 @@ def origin(url: str) -> str:
 
 
 def built_in(kind: str, url: str) -> bool:
-    """Tell whether a URL belongs to the vendor of this kind of key, over https."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    return parts.scheme.lower() == "https" and any(
+    """Tell whether a URL belongs to the vendor of this kind of key: over https, at its own port.
+
+    Raises ValueError as `origin` does.
+    """
+    scheme, _, host = origin(url).partition("://")
+    return scheme == "https" and any(
         host.endswith(known) if known.startswith(".") else host == known
         for known in BUILT_IN.get(kind, ())
     )

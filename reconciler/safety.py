@@ -35,7 +35,8 @@ def check(
 
 def _protected(changes: Iterable[Change], patterns: tuple[str, ...]) -> None:
     for change in changes:
-        named = next((p for p in patterns if fnmatchcase(str(change.address), p)), None)
+        name = str(change.address)
+        named = next((p for p in patterns if p == name or fnmatchcase(name, p)), None)
         if named is not None and takes_away(change):
             raise SafetyStop(
                 str(change.address),

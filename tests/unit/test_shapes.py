@@ -57,6 +57,8 @@ def test_a_key_is_found_alone_and_inside_a_text(provider, key):
         "proj_" + "A" * 24,
         "finops@acme.example",
         "FAQ.html",
+        "AI" + "za" + "b" * 60,
+        "AK" + "IA" + "Q" * 30,
     ],
 )
 def test_harmless_text_is_not_a_key(text):

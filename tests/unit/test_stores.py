@@ -322,6 +322,19 @@ def test_op_absent_or_hanging(op, monkeypatch):
     assert problem(read_op) is SecretProblem.NO_BACKEND
 
 
+@POSIX
+@pytest.mark.parametrize("keep_terminal", [True, False])
+def test_only_who_needs_our_terminal_stays_in_our_session(keep_terminal):
+    from reconciler.secrets.process import environment, run as run_child
+
+    code = "import os; print(os.getsid(0), os.getpgid(0) == os.getpid())"
+    argv = [sys.executable, "-c", code]
+    outcome = run_child(argv, where="w", env=environment(), keep_terminal=keep_terminal)
+    session, own_group = outcome.output.expose().split()
+    assert (int(session) == os.getsid(0)) is keep_terminal
+    assert own_group == "True"
+
+
 def test_no_secret_is_an_argument():
     """`ps` shows arguments: whatever is fed to a child goes through its standard input."""
     from reconciler.secrets.process import environment, run as run_child

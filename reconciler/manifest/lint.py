@@ -159,7 +159,7 @@ def _limits(manifest: Manifest) -> Iterator[Diagnostic]:
 def _gives_way(manifest: Manifest) -> Iterator[Diagnostic]:
     chosen = claimant(manifest)
     for path, endpoint in _active(manifest):
-        if not endpoint.key and endpoint is not chosen:
+        if endpoint is not chosen:  # only one without a key can come to that in a valid manifest
             what = "this endpoint has no key, and gives way to the OpenAI key in Cursor's one slot"
             way_out = "give it a key, or say `enabled: false` on providers.openai"
             yield _warning(manifest, "BYOK118", path, what, way_out)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
-from reconciler.ledger_file import FILE, open_reader, open_writer
+from reconciler.ledger_file import FILE, RECORD, open_reader, open_writer
 from reconciler.model import Address, Change, Record, Sealed, Written
 
 
@@ -106,13 +106,14 @@ class Ledger:
         found = ((key, decode(json.loads(value))) for key, value in self._db.rows(query))
         return {key: value.fingerprint for key, value in found if isinstance(value, Sealed)}
 
-    def pending(self, system: str, owner: str) -> frozenset[Address]:
-        """Return the addresses handed over to Cursor whose promotion was not seen yet."""
+    def since(self, system: str, owner: str) -> Mapping[tuple[Address, str], str]:
+        """Return since when each secret now on record is, by address and attribute, ISO 8601."""
         rows = self._db.rows(
-            "SELECT DISTINCT address FROM written WHERE system=? AND owner=? AND pending=1",
+            "SELECT address, name, since FROM written WHERE system=? AND owner=?"
+            " AND json_extract(value, '$.fingerprint') IS NOT NULL",
             (system, owner),
         )
-        return frozenset(Address.parse(address) for (address,) in rows)
+        return {(Address.parse(address), name): since for address, name, since in rows}
 
     def approvals(self) -> frozenset[tuple[str, str]]:
         """Return the approved pairs of reference and origin."""
@@ -278,10 +279,8 @@ class Ledger:
                 continue
             proof = evidence.get(name, Evidence())
             values = (canonical(encode(record.value)), canonical(encode(record.before)))
-            self._db.execute(
-                "INSERT OR REPLACE INTO written VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                (*key, *values, record.adopted, proof.version, proof.cell, proof.pending, now()),
-            )
+            proofs = (record.adopted, proof.version, proof.cell, proof.pending)
+            self._db.execute(RECORD, (*key, *values, *proofs, now(), *key, values[0], now()))
 
     def _close_step(self, step: int, state: str, note: str) -> None:
         self._db.execute(

@@ -27,13 +27,20 @@ CREATE INDEX step_run ON step(run);
 CREATE TABLE written (system TEXT NOT NULL, owner TEXT NOT NULL, address TEXT NOT NULL,
   name TEXT NOT NULL, value TEXT NOT NULL, before TEXT NOT NULL, adopted INTEGER NOT NULL,
   version TEXT, cell TEXT, pending INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
-  PRIMARY KEY (system, owner, address, name)) WITHOUT ROWID;
+  since TEXT NOT NULL, PRIMARY KEY (system, owner, address, name)) WITHOUT ROWID;
 CREATE TABLE snapshot (id INTEGER PRIMARY KEY, step INTEGER NOT NULL REFERENCES step(id),
   address TEXT NOT NULL, name TEXT NOT NULL, copy BLOB NOT NULL);
 CREATE INDEX snapshot_step ON snapshot(step);
 CREATE TABLE approval (ref TEXT NOT NULL, origin TEXT NOT NULL, at TEXT NOT NULL,
   PRIMARY KEY (ref, origin)) WITHOUT ROWID;
 """
+
+RECORD = """
+INSERT OR REPLACE INTO written VALUES (?,?,?,?,?,?,?,?,?,?,?, coalesce(
+  (SELECT since FROM written WHERE system=? AND owner=? AND address=? AND name=?
+   AND json_extract(value, '$.fingerprint') = json_extract(?, '$.fingerprint')), ?))
+"""
+"""Record an attribute; ``since`` stays for as long as the same secret stands there."""
 
 
 class Book(sqlite3.Connection):

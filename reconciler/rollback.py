@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.codec import same
-from reconciler.engine import Confirm, Look, Planned, make_plan, run_changes
+from reconciler.engine import Confirm, run_changes
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
 from reconciler.ledger import Run, Step
@@ -24,6 +24,7 @@ from reconciler.model import (
 )
 from reconciler.planner import action
 from reconciler.session import Session, with_copies
+from reconciler.survey import Look, Planned, make_plan
 
 UNDOABLE = ("apply", "destroy", "rollback")
 

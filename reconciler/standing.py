@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.engine import Look, Planned
 from reconciler.model import Cause, Change
 from reconciler.session import Session
+from reconciler.survey import Look, Planned
 from reconciler.systems.cursor import database
 
 

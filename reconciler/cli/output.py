@@ -78,7 +78,8 @@ class Screen:
         """Say an error, in JSON too where asked, and return its exit code."""
         if isinstance(error, ManifestError):
             self.diagnostics(error.diagnostics)
-        self.say(f"byok: {error}")
+        for text in (str(error), *getattr(error, "__notes__", ())):
+            self.say(f"byok: {text}")
         if self.json:
             self.document(_failure(error))
         return error.exit_code

@@ -76,8 +76,8 @@ def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
 def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
     """Show what would change. Writes nothing."""
     from reconciler.cli.run import run_options
-    from reconciler.engine import make_plan
     from reconciler.session import reading
+    from reconciler.survey import make_plan
 
     scope = options.scope()
     with reading(run_options()) as session, working("reading"):

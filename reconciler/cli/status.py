@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def status(*, detailed_exitcode: bool) -> int:
     """One line per system: in sync, pending, drifted, or waiting for Cursor's next start."""
     from reconciler.cli.run import run_options
-    from reconciler.engine import make_plan
     from reconciler.session import reading
     from reconciler.standing import standings
+    from reconciler.survey import make_plan
 
     scope = options.scope()
     with reading(run_options()) as session, working("reading"):

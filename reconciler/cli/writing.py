@@ -17,9 +17,9 @@ from reconciler.errors import worst
 from reconciler.model import Action
 
 if TYPE_CHECKING:
-    from reconciler.engine import Planned
     from reconciler.executor import Outcome
     from reconciler.session import Session
+    from reconciler.survey import Planned
 
 _WAIT = click.option(
     "--wait",

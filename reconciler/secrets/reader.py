@@ -44,6 +44,11 @@ class Reader:
         found: Secret = self._once("ref", ref.text, lambda: self._read(ref))
         return found
 
+    def known(self, ref: Reference) -> Secret | None:
+        """Return the value of a reference that this run has read already; reads nothing."""
+        found = self._memo.get(("ref", ref.text))
+        return found if isinstance(found, Secret) else None
+
     def scalar(self, ref: Reference) -> str | None:
         """Return the encrypted text a sops reference points to, without decrypting; else None.
 
@@ -56,8 +61,7 @@ class Reader:
         return found if isinstance(found, str) else None
 
     def _read(self, ref: Reference) -> Secret:
-        from reconciler.secrets import env, file, keyring_store, onepassword
-        from reconciler.secrets import exec as command
+        from reconciler.secrets import env, exec as command, file, keyring_store, onepassword
 
         where, locator, deadline = ref.text, ref.locator, self._deadline
         match ref.scheme:

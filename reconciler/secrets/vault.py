@@ -12,6 +12,7 @@ from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.reference import Reference, Scheme, parse
 from reconciler.secrets.secret import Secret
+from reconciler.shapes import fits
 
 WARMERS = 8
 """Threads that read references ahead of need."""
@@ -109,6 +110,16 @@ class Vault:
         except SecretError:
             return None
         return None if scalar is None else self.digest(scalar)
+
+    def misfits(self, sealed: Sealed, kind: str) -> bool:
+        """Tell whether a value that this run has read is no key of this kind of provider.
+
+        False where it was not read, or where nobody can tell; reads nothing.
+        """
+        if sealed.ref is None or not sealed.ref.startswith(tuple(f"{each}://" for each in Scheme)):
+            return False
+        found = self._reader.known(parse(sealed.ref))
+        return found is not None and not fits(kind, found.expose())
 
     def warm(self, groups: Iterable[Sequence[str]]) -> None:
         """Seal groups of references ahead of need, in parallel; failures wait for `seal`."""

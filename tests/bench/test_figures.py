@@ -68,8 +68,12 @@ def applied(box: Sandbox, count: int) -> None:
             (json.dumps(document, separators=(",", ":")), key),
         )
     done = subprocess.run(
-        [*BYOK, "apply", "--yes"], cwd=box.manifest.parent, env=environment(box), check=False,
-        capture_output=True, text=True,
+        [*BYOK, "apply", "--yes"],
+        cwd=box.manifest.parent,
+        env=environment(box),
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 
@@ -95,15 +99,17 @@ def test_plan_grows_linearly(box):
         applied(box, count)
         taken = best([*BYOK, "plan", "--offline"], env, cwd)
         row(f"plan --offline, {count} models in sync", taken, goal)
-    done = subprocess.run([*BYOK, "plan", "--offline", "--json"], env=env, cwd=cwd, check=True,
-                          capture_output=True)
+    done = subprocess.run(
+        [*BYOK, "plan", "--offline", "--json"], env=env, cwd=cwd, check=True, capture_output=True
+    )
     assert json.loads(done.stdout)["summary"]["in_sync"] == 10000
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{'peak memory of the largest child':<46} {peak:8.0f} MB  (goal: 200)")
 
 
 @pytest.mark.skipif(
-    not (shutil.which("terraform") or shutil.which("tofu")), reason="only with Terraform or OpenTofu"
+    not (shutil.which("terraform") or shutil.which("tofu")),
+    reason="only with Terraform or OpenTofu",
 )
 def test_against_terraform(tmp_path):
     program = shutil.which("terraform") or shutil.which("tofu")
@@ -111,8 +117,13 @@ def test_against_terraform(tmp_path):
     (tmp_path / "main.tf").write_text("\n".join(blocks))
     env = dict(os.environ)
     subprocess.run([program, "init"], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([program, "apply", "-auto-approve"], cwd=tmp_path, env=env, check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [program, "apply", "-auto-approve"],
+        cwd=tmp_path,
+        env=env,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     row(f"{program} plan, 1000 resources in sync", best([program, "plan"], env, tmp_path), "")
 
 
@@ -128,8 +139,11 @@ def test_size_of_cursors_database(box):
     large = best([*BYOK, "plan", "--offline"], env, cwd)
     print()
     row("plan, Cursor's database of 1 MB", small, "")
-    row(f"plan, Cursor's database of {size:g} GB", large,
-        f"+ {(large[0] - small[0]) * 1000:.0f} ms (goal: 20)")
+    row(
+        f"plan, Cursor's database of {size:g} GB",
+        large,
+        f"+ {(large[0] - small[0]) * 1000:.0f} ms (goal: 20)",
+    )
 
 
 def test_lock_on_cursors_database(box):

@@ -121,7 +121,8 @@ def test_a_sops_file_that_names_a_vault_is_refused_before_sops_runs(byok):
         text.replace(
             "sops:\n",
             "sops:\n    hc_vault:\n        - vault_address: https://evil.example.net\n"
-            "          engine_path: transit\n          key_name: k\n          created_at: '2026-01-01T00:00:00Z'\n"
+            "          engine_path: transit\n          key_name: k\n"
+            "          created_at: '2026-01-01T00:00:00Z'\n"
             "          enc: abc\n",
             1,
         )

@@ -68,7 +68,8 @@ BREAKAGES = {
     " UPDATE ItemTable SET value='other' WHERE key=new.key AND key LIKE 'cursorAuth/%'; END",
     "refusing": "CREATE TRIGGER t BEFORE INSERT ON ItemTable BEGIN SELECT RAISE(ABORT, 'no'); END",
     "no table": "ALTER TABLE ItemTable RENAME TO Elsewhere",
-    "not json": "UPDATE ItemTable SET value='{\"useOpenAIKey\": tru' WHERE key LIKE '%applicationUser'",
+    "not json": "UPDATE ItemTable SET value='{\"useOpenAIKey\": tru'"
+    " WHERE key LIKE '%applicationUser'",
     "other version": "PRAGMA user_version=7",
 }
 

@@ -1,4 +1,4 @@
-"""Every example is what it says: its world and manifest give its plan, and applying it converges."""
+"""Every example is what it says: its world and manifest give its plan; applying converges."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import keyring.backend
 import pytest
 
 from reconciler.codec import dump_plan
-from reconciler.engine import apply_plan, make_plan
+from reconciler.engine import apply_plan
 from reconciler.model import Plan, Scope
 from reconciler.render.text import render_text
 from reconciler.sandbox import age_key, encrypted
 from reconciler.session import Options, reading, writing
+from reconciler.survey import make_plan
 from reconciler.systems.cursor import create_fresh_profile, database
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -75,7 +76,8 @@ def merged(base: Any, over: Any) -> Any:
 def settle(user_data: Path, world: Mapping[str, Any]) -> None:
     with closing(sqlite3.connect(database(user_data))) as db, db:
         (text,) = db.execute("SELECT value FROM ItemTable WHERE key=?", (USER_ROW,)).fetchone()
-        text = json.dumps(merged(json.loads(text), world.get("settings", {})), separators=(",", ":"))
+        over = merged(json.loads(text), world.get("settings", {}))
+        text = json.dumps(over, separators=(",", ":"))
         db.execute("UPDATE ItemTable SET value=? WHERE key=?", (text, USER_ROW))
         db.executemany("INSERT INTO ItemTable VALUES (?, ?)", world.get("rows", {}).items())
 
@@ -93,7 +95,8 @@ def options(request, tmp_path, monkeypatch) -> Iterator[Options]:
         (folder / name).write_text(encrypted(keys, recipient))
     for name in [n for n in os.environ if n.startswith(("BYOK_", "AWS_", "GEMINI"))]:
         monkeypatch.delenv(name)
-    for name, value in {**world.get("env", {}), "SOPS_AGE_KEY_FILE": str(tmp_path / "age.txt")}.items():
+    env = {**world.get("env", {}), "SOPS_AGE_KEY_FILE": str(tmp_path / "age.txt")}
+    for name, value in env.items():
         monkeypatch.setenv(name, value)
     before = keyring.get_keyring()
     keyring.set_keyring(Memory(world.get("keyring", {})))

@@ -1,0 +1,204 @@
+"""Read every system at once, compare, and put the plan together; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from reconciler import keycheck, origins, planner
+from reconciler.errors import ByokError, worst
+from reconciler.manifest.lint import lint, silence
+from reconciler.model import (
+    Address,
+    Diagnostic,
+    Observation,
+    Plan,
+    Record,
+    Scope,
+    Severity,
+    Written,
+)
+from reconciler.planner import Verdict
+from reconciler.session import Session
+from reconciler.systems import Actual, Desired, System
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One system, read and compared."""
+
+    system: System
+    desired: Desired
+    actual: Actual
+    written: Written
+    settled: Mapping[Address, Mapping[str, Record | None]]
+    verdict: Verdict
+
+    @property
+    def pending(self) -> frozenset[Address]:
+        """The addresses in place as wanted, whose key waits for Cursor's next start."""
+        changing = {change.address for change in self.verdict.changes}
+        return (self.actual.pending & self.desired.resources.keys()) - changing
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made from; ``held`` are addresses that another owner manages."""
+
+    plan: Plan
+    looks: tuple[Look, ...]
+    failures: tuple[ByokError, ...] = ()
+    held: Mapping[Address, str] = field(default_factory=dict)
+    pairings: tuple[origins.Pairing, ...] = ()
+
+    @property
+    def pending(self) -> frozenset[Address]:
+        """The addresses whose key waits for Cursor's next start."""
+        return frozenset().union(*(look.pending for look in self.looks))
+
+    @property
+    def exit_code(self) -> int:
+        """The code that this plan's failures end a command with; 0 without any."""
+        return worst([failure.exit_code for failure in self.failures])
+
+
+def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Planned:
+    """Read every system in scope at once and compare; writes nothing.
+
+    ``removing`` plans as though the manifest named nothing.
+    Raises UsageError for a system that does not exist, CursorBusy for one that cannot be read.
+    """
+    systems = [session.system(name) for name in scope.systems]
+    if not removing:
+        session.vault.warm(session.references())
+
+    def read(system: System) -> tuple[Desired, Actual]:
+        return Desired() if removing else system.desired(), system.actual()
+
+    with ThreadPoolExecutor(max_workers=len(systems)) as pool:
+        seen = list(pool.map(read, systems))
+    looks = tuple(
+        _compare(session, system, desired, actual, scope)
+        for system, (desired, actual) in zip(systems, seen, strict=True)
+    )
+    return _assemble(session, scope, looks)
+
+
+def _compare(
+    session: Session, system: System, desired: Desired, actual: Actual, scope: Scope
+) -> Look:
+    written = session.ledger.written(system.identity, session.owner)
+    settled = planner.settle(session.intents(system), actual.resources, written)
+    written = planner.overlay(written, settled)
+    everything = desired.resources.keys() | actual.resources.keys() | written.keys()
+    judged = everything - desired.skipped.keys() - desired.failed.keys()
+    verdict = planner.plan(
+        desired.resources, actual.resources, written, _targeted(judged, scope.targets)
+    )
+    return Look(system, desired, actual, written, settled, verdict)
+
+
+def _targeted(addresses: set[Address], targets: Sequence[str]) -> set[Address]:
+    if not targets:
+        return addresses
+    return {a for a in addresses if any(fnmatchcase(str(a), target) for target in targets)}
+
+
+def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planned:
+    changes = tuple(change for look in looks for change in look.verdict.changes)
+    pairings = tuple(
+        pair
+        for look in looks
+        for pair in origins.unapproved(
+            session.manifest, look.desired.resources, changes, session.approvals()
+        )
+    )
+    held = _held(session, looks)
+    failures = tuple(error for look in looks for error in look.desired.failed.values())
+    observations = tuple(seen for look in looks for seen in _observations(look))
+    found = [
+        *lint(session.manifest),
+        *(d for look in looks for d in look.actual.diagnostics),
+        *(d for look in looks for d in _of_keys(session, look)),
+    ]
+    plan = Plan(
+        scope=scope,
+        fingerprint_key=session.key_id,
+        changes=changes,
+        observations=observations,
+        diagnostics=(
+            *silence([*found, *map(_foreign, pairings)], session.manifest.policy.ignore),
+            *(_holding(address, owner) for address, owner in held.items()),
+        ),
+    )
+    counts = [look.verdict.summary for look in looks]
+    summary = replace(
+        counts[0],
+        **{
+            name: sum(getattr(count, name) for count in counts)
+            for name in ("create", "update", "delete", "in_sync", "unknown", "unmanaged")
+        },
+        observed=len(observations),
+    )
+    return Planned(replace(plan, summary=summary), looks, failures, held, pairings)
+
+
+def _held(session: Session, looks: Sequence[Look]) -> dict[Address, str]:
+    if session.options.take_over:
+        return {}
+    return {
+        address: owner
+        for look in looks
+        for address, owner in session.ledger.holders(look.system.identity, session.owner).items()
+        if address in look.desired.resources
+    }
+
+
+def _observations(look: Look) -> Iterator[Observation]:
+    yield from look.actual.observations
+    for address, reason in look.desired.skipped.items():
+        yield Observation(address, f"left alone: {reason}")
+    for address, error in look.desired.failed.items():
+        yield Observation(address, f"not judged: {error}")
+    for address, reason in look.verdict.unreadable.items():
+        yield Observation(address, f"cannot tell: {reason}")
+    for address, names in look.verdict.left.items():
+        yield Observation(
+            address, f"{', '.join(names)} is no longer what we wrote: left as it is, and forgotten"
+        )
+    for address in sorted(look.pending):
+        yield Observation(address, "the key waits for Cursor's next start")
+
+
+def _of_keys(session: Session, look: Look) -> Iterator[Diagnostic]:
+    wanted, today = look.desired.resources, datetime.now(UTC)
+    recorded = session.ledger.since(look.system.identity, session.owner)
+    ages = {
+        key: (today - datetime.fromisoformat(since)).days
+        for key, since in recorded.items()
+        if key[0] in wanted
+    }
+    return keycheck.check(session.manifest, wanted, session.vault.misfits, ages)
+
+
+def _foreign(pair: origins.Pairing) -> Diagnostic:
+    return Diagnostic(
+        "BYOK123",
+        Severity.WARNING,
+        pair.pointer,
+        f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here",
+        f"apply asks once; without a terminal give --allow-origin {pair.origin}",
+    )
+
+
+def _holding(address: Address, owner: str) -> Diagnostic:
+    return Diagnostic(
+        "BYOK125",
+        Severity.ERROR,
+        "",
+        f"{address} is managed by team {owner}",
+        "remove it from one of the two manifests, or give --take-over once",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,9 @@ def decrypt(
     or of Vault are handed over only for kinds named in ``backends``.
     Raises SecretError: not decryptable, no backend, timed out.
     """
-    argv = [str(program), "decrypt", "--input-type", file.form, "--output-type", "json"]
+    # No configuration: a .sops.yaml of the current folder, even a broken one, has no say here.
+    argv = [str(program), "--config", os.devnull, "decrypt"]
+    argv += ["--input-type", file.form, "--output-type", "json"]
     argv += ["--filename-override", f"secrets.{file.form}"]
     env = environment((*_OWN, *_prefixes(backends))) | {"SOPS_DISABLE_VERSION_CHECK": "1"}
     outcome = run(argv, where=where, env=env, deadline=deadline, feed=file.data)

@@ -103,7 +103,7 @@ def counted(tmp_path, monkeypatch):
     log = tmp_path / "runs.log"
     log.touch()
     folder = tmp_path / "bin"
-    put(folder, f'test "$1" = decrypt && echo "$@" >> {log}; exec {REAL} "$@"')
+    put(folder, f'test "$3" = decrypt && echo "$@" >> {log}; exec {REAL} "$@"')
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return lambda: log.read_text().splitlines()
 
@@ -317,7 +317,7 @@ def test_credentials_are_passed_only_for_the_kinds_the_policy_names(
 ):
     (team / "a.yaml").write_bytes(encrypt(PLAIN, "--age", age))
     seen = tmp_path / "seen"
-    put(tmp_path / "bin", f'test "$1" = decrypt && env > {seen}; exec {REAL} "$@"')
+    put(tmp_path / "bin", f'test "$3" = decrypt && env > {seen}; exec {REAL} "$@"')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     for name in ("VAULT_TOKEN", "AWS_PROFILE", "AZURE_CLIENT_ID", "GOOGLE_CREDENTIALS", "OP_X"):
         monkeypatch.setenv(name, "x")
@@ -348,9 +348,16 @@ def test_sops_gets_the_bytes_that_were_checked(team, age, tmp_path, monkeypatch)
     (tmp_path / "evil.yaml").write_bytes(encrypt({"openai": {"key": "evil"}}, "--age", age))
     put(
         tmp_path / "bin",
-        f'test "$1" = decrypt && cp {tmp_path}/evil.yaml {team}/a.yaml; exec {REAL} "$@"',
+        f'test "$3" = decrypt && cp {tmp_path}/evil.yaml {team}/a.yaml; exec {REAL} "$@"',
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert read(team, "sops://a.yaml#/openai/key") == KEY
+
+
+def test_a_broken_configuration_beside_has_no_say(team, age, monkeypatch):
+    (team / "a.yaml").write_bytes(encrypt(PLAIN, "--age", age))
+    (team / ".sops.yaml").write_text("a: [b\n")
+    monkeypatch.chdir(team)
     assert read(team, "sops://a.yaml#/openai/key") == KEY
 
 
@@ -381,7 +388,7 @@ def test_a_known_version_is_not_decrypted(team, age, counted):
 
 def test_a_hanging_sops_is_ended(team, age, tmp_path, monkeypatch):
     (team / "a.yaml").write_bytes(encrypt(PLAIN, "--age", age))
-    put(tmp_path / "bin", 'test "$1" = decrypt || exec echo "sops 3.11.0"; sleep 600')
+    put(tmp_path / "bin", 'test "$3" = decrypt || exec echo "sops 3.11.0"; sleep 600')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     assert failure(team, deadline=1.0).kind is SecretProblem.TIMED_OUT
 
@@ -392,7 +399,7 @@ def test_two_hanging_files_hang_at_once(team, age, tmp_path, monkeypatch):
         (team / f"{name}.yaml").write_bytes(encrypt(PLAIN, "--age", age))
     put(
         tmp_path / "bin",
-        f'test "$1" = decrypt || exec {REAL} "$@"; : > {tmp_path}/here.$$; '
+        f'test "$3" = decrypt || exec {REAL} "$@"; : > {tmp_path}/here.$$; '
         f'while [ $(ls {tmp_path}/here.* | wc -l) -lt 2 ]; do sleep 0.02; done; exec {REAL} "$@"',
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")

@@ -17,6 +17,7 @@ from reconciler.manifest import load
 from reconciler.model import Address, Change, Sealed
 from reconciler.secrets import Secret
 from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_create_key
+from reconciler.secrets.reader import Reader
 from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
 from reconciler.spec import Manifest, claimant
@@ -126,7 +127,6 @@ def writing(options: Options, command: str) -> Iterator[Session]:
 
 
 def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger) -> Session:
-    fingerprinter = _fingerprinter(options, manifest, state_dir)
     current, aloud = Current(), list[str]()
 
     def keep(address: Address, name: str, secret: Secret) -> str:
@@ -143,15 +143,19 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
             raise SecretError(SecretProblem.NO_ITEM, where, "there is no such copy in the ledger")
         return open_kept(copy, state_dir)
 
-    vault = Vault(
+    reader = Reader(
         folder=manifest.folder,
+        snapshot=snapshot,
+        allow_exec=options.allow_exec,
+        sops_backends=manifest.policy.sops_backends,
+    )
+    fingerprinter = _fingerprinter(manifest, state_dir, reader)
+    vault = Vault(
         fingerprinter=fingerprinter,
         versions=ledger.evidence("version"),
         cells=ledger.evidence("cell"),
         keep=keep,
-        snapshot=snapshot,
-        allow_exec=options.allow_exec,
-        sops_backends=manifest.policy.sops_backends,
+        reader=reader,
     )
     user_data = locate(options.cursor_dir, env=options.env, platform=sys.platform, home=Path.home())
     return Session(
@@ -167,27 +171,20 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
     )
 
 
-def _fingerprinter(options: Options, manifest: Manifest, state_dir: Path) -> Fingerprinter:
+def _fingerprinter(manifest: Manifest, state_dir: Path, reader: Reader) -> Fingerprinter:
     refs = manifest.policy.fingerprint_key
     if not refs:
         state.make_private(state_dir)
         return Fingerprinter(load_or_create_key(state_dir))
     door = Vault(
-        folder=manifest.folder,
         fingerprinter=Fingerprinter(bytes(32)),
         versions={},
         cells={},
         keep=_no_copies,
-        snapshot=_no_snapshots,
-        allow_exec=options.allow_exec,
-        sops_backends=manifest.policy.sops_backends,
+        reader=reader,
     )
     return Fingerprinter(derive_key(door.reveal(door.seal(refs))))
 
 
 def _no_copies(_address: Address, _name: str, _secret: Secret) -> str:
-    raise ByokError("policy.fingerprint_key", "cannot keep copies")
-
-
-def _no_snapshots(number: str) -> Secret:
-    raise SecretError(SecretProblem.REFUSED, f"snapshot://{number}", "cannot be used in a manifest")
+    raise ByokError("policy.fingerprint_key", "nothing is replaced while it is read")

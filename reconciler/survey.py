@@ -18,6 +18,7 @@ from reconciler.model import (
     Plan,
     Record,
     Scope,
+    Sealed,
     Severity,
     Written,
 )
@@ -39,9 +40,13 @@ class Look:
 
     @property
     def pending(self) -> frozenset[Address]:
-        """The addresses in place as wanted, whose key waits for Cursor's next start."""
-        changing = {change.address for change in self.verdict.changes}
-        return (self.actual.pending & self.desired.resources.keys()) - changing
+        """The addresses whose key is in place as wanted and waits for Cursor's next start."""
+        replaced = {
+            change.address
+            for change in self.verdict.changes
+            if any(isinstance(edit.after, Sealed) for edit in change.edits)
+        }
+        return (self.actual.pending & self.desired.resources.keys()) - replaced
 
 
 @dataclass(frozen=True, slots=True)

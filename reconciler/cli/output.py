@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,19 @@ class Screen:
         """Print a result to stdout."""
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print a result line by line, each broken at the terminal's width."""
+        folded = (
+            textwrap.wrap(
+                text,
+                self.width,
+                subsequent_indent=" " * (len(text) - len(text.lstrip()) + 4),
+                break_on_hyphens=False,
+            )
+            for text in texts
+        )
+        self.result("\n".join(line for lines in folded for line in lines or [""]))
 
     def document(self, data: Any) -> None:
         """Print a JSON result to stdout."""

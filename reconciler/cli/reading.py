@@ -47,7 +47,7 @@ def validate(*, effective: bool) -> int:
         }
         screen().document(document)
     else:
-        screen().result("\n".join([*_lines(found), _valid(manifest.file, found)]))
+        screen().lines([*_lines(found), _valid(manifest.file, found)])
     return 0
 
 

@@ -33,7 +33,7 @@ def status(*, detailed_exitcode: bool) -> int:
     if options.given("json"):
         screen().document({"format": "byok.status/1", "systems": [_status(one) for one in found]})
     else:
-        screen().result("\n".join(line for one in found for line in _lines(one)))
+        screen().lines(line for one in found for line in _lines(one))
     for failure in planned.failures:
         screen().say(f"byok: {failure}")
     changed = any(one.drifted or one.to_apply for one in found)
@@ -64,7 +64,7 @@ def _status(one: Standing) -> dict[str, Any]:
 def _lines(one: Standing) -> list[str]:
     lines = [f"{one.system}: {one.sentence}"]
     for drift in one.drifted:
-        since = f" after {drift.after}" if drift.after else ""
+        since = f" after {_moment(drift.after)}" if drift.after else ""
         lines.append(f"  {drift.address} ({', '.join(drift.edits)}) moved{since}, {drift.by}")
     shown = one.to_apply if options.given("verbose") else one.to_apply[:10]
     lines.extend(f"  {address} is pending" for address in shown)
@@ -73,6 +73,11 @@ def _lines(one: Standing) -> list[str]:
     lines.extend(f"  {address} waits for Cursor's next start" for address in one.waiting)
     lines.extend(f"  {address} cannot be told" for address in one.unknown)
     return lines
+
+
+def _moment(stamp: str) -> str:
+    """Shorten an ISO 8601 time in UTC to what a person reads."""
+    return f"{stamp[:10]} {stamp[11:16]} UTC"
 
 
 @click.command()
@@ -95,7 +100,7 @@ def history(*, run: int | None) -> int:
         screen().document({"format": "byok.history/1", "runs": rows})
     elif runs:
         rows_text = (
-            f"{one.id:>5}  {one.started[:19]}Z  {one.command.removeprefix('byok '):<8}  "
+            f"{one.id:>5}  {_moment(one.started)}  {one.command.removeprefix('byok '):<8}  "
             f"{one.outcome:<11}  {one.steps:>4} steps  {one.owner}"
             for one in runs
         )

@@ -113,7 +113,7 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
     if options.given("json"):
         screen().document(_document(planned, outcome, pending))
     else:
-        screen().result(_closing(planned, outcome, pending))
+        screen().lines(_closing(planned, outcome, pending).splitlines())
     if outcome.signal is not None:
         return 128 + outcome.signal
     return worst([failure.error.exit_code for failure in outcome.failed])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from reconciler.errors import SecretError, SecretProblem, StalePlan
 from reconciler.model import Address, Sealed
 from reconciler.secrets.fingerprint import Fingerprinter
-from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.reference import Reference, Scheme, parse
 from reconciler.secrets.secret import Secret
@@ -23,33 +21,20 @@ class Vault:
 
     ``versions`` maps the digest of an encrypted SOPS scalar, ``cells`` that of an encrypted cell,
     to the fingerprint that was recorded with it. ``keep`` stores a copy of a value about to be
-    replaced and returns its ``snapshot://`` reference; ``snapshot`` gets that reference's ID and
-    returns the value. ``reader`` shares what another vault of the same run has read.
+    replaced and returns its ``snapshot://`` reference. ``reader`` holds what this run has read.
     """
 
-    def __init__(  # noqa: PLR0913  the engine names each one
+    def __init__(
         self,
         *,
-        folder: Path,
         fingerprinter: Fingerprinter,
         versions: Mapping[str, str],
         cells: Mapping[str, str],
         keep: Callable[[Address, str, Secret], str],
-        snapshot: Callable[[str], Secret],
-        allow_exec: bool = False,
-        sops_backends: Sequence[str] = (),
-        deadline: float = DEADLINE,
-        reader: Reader | None = None,
+        reader: Reader,
     ) -> None:
         self._fingerprinter, self._versions, self._cells = fingerprinter, versions, cells
-        self._keep = keep
-        self._reader = reader or Reader(
-            folder=folder,
-            snapshot=snapshot,
-            allow_exec=allow_exec,
-            sops_backends=sops_backends,
-            deadline=deadline,
-        )
+        self._keep, self._reader = keep, reader
 
     def seal(self, refs: Sequence[str]) -> Sealed:
         """Return the fingerprint and reference of the first that exists.

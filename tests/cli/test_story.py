@@ -102,6 +102,9 @@ def test_two_teams_do_not_undo_each_other(applied):
     assert applied("plan", "--detailed-exitcode").code == 0
     assert applied("plan", "--detailed-exitcode", *args).code == 0
     other.write_text("version: 1\nteam: other\nmodels:\n  gpt-4o: {provider: openai}\n")
+    shown = applied("plan", *args)
+    assert shown.code == 8
+    assert "BYOK125" in shown.out
     clash = applied("apply", "--yes", *args)
     assert clash.code == 8
     assert "team sandbox" in clash.err

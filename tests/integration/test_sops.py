@@ -15,6 +15,7 @@ from reconciler.errors import SecretError, SecretProblem
 from reconciler.model import Sealed
 from reconciler.secrets import Secret, sops
 from reconciler.secrets.fingerprint import Fingerprinter
+from reconciler.secrets.reader import Reader
 from reconciler.secrets.sops_file import encrypted_scalar
 from reconciler.secrets.vault import Vault
 
@@ -117,14 +118,13 @@ def put(folder, text, name="sops"):
 
 
 def vault(team, **given):
-    given = {"versions": {}, "deadline": 30.0} | given
+    versions = given.pop("versions", {})
     return Vault(
-        folder=team,
         fingerprinter=Fingerprinter(b"k" * 32),
+        versions=versions,
         cells={},
         keep=lambda *_: "",
-        snapshot=lambda _: Secret(""),
-        **given,
+        reader=Reader(folder=team, snapshot=lambda _: Secret(""), **{"deadline": 30.0} | given),
     )
 
 

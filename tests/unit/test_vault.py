@@ -29,8 +29,12 @@ def no_snapshot(_):
 @pytest.fixture
 def make(tmp_path):
     def make(**given):
-        given = {"versions": {}, "cells": {}, "keep": no_keep, "snapshot": no_snapshot} | given
-        return Vault(folder=tmp_path, fingerprinter=KEY, **given)
+        of_vault = {"versions": {}, "cells": {}, "keep": no_keep}
+        own = {name: given.pop(name, value) for name, value in of_vault.items()}
+        reader = given.pop("reader", None) or Reader(
+            folder=tmp_path, **{"snapshot": no_snapshot} | given
+        )
+        return Vault(fingerprinter=KEY, reader=reader, **own)
 
     return make
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from reconciler import origins, planner, safety
+from reconciler import planner, safety
 from reconciler.errors import (
     ByokError,
     Declined,
@@ -12,13 +12,14 @@ from reconciler.errors import (
     ProviderError,
     SafetyStop,
     StalePlan,
+    UsageError,
     worst,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
 from reconciler.ledger import Evidence
 from reconciler.model import Address, Change, Plan, Record, Scope, Sealed, Severity
 from reconciler.session import Session
-from reconciler.survey import Look, Planned, make_plan
+from reconciler.survey import Look, Planned, make_plan, unmatched
 
 Confirm = Callable[[Planned], bool]
 
@@ -42,6 +43,8 @@ def apply_plan(
     _refuse(session, planned, removing=removing)
     if saved is not None:
         _fresh(saved, planned.plan)
+    else:
+        refuse_unmatched(planned)
     if not planned.plan.changes:
         _settle(session, planned)
         return planned, Outcome()
@@ -56,6 +59,17 @@ def apply_plan(
     if not outcome.failed and outcome.signal is None:
         _prove(session, scope, removing=removing)
     return planned, outcome
+
+
+def refuse_unmatched(planned: Planned) -> None:
+    """Raise UsageError for a target that names nothing, which would else look like success."""
+    lost = unmatched(planned)
+    if lost:
+        raise UsageError(
+            f"--target {lost[0]}",
+            "names nothing that is wanted, there, or on record",
+            "take an address from byok plan -v",
+        )
 
 
 def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
@@ -73,9 +87,11 @@ def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
             f"managed by team {owner}, and {len(planned.held)} such in all",
             "remove it from one of the two manifests, or give --take-over once",
         )
+    protect = session.manifest.policy.protect
     if removing:
+        safety.check(planned.plan.changes, (), protect=protect)
         return
-    allowed = {origins.origin(url) for url in options.allow_origins}
+    allowed = set(options.allow_origins)
     for pair in planned.pairings:
         if pair.origin not in allowed and not options.interactive:
             raise SafetyStop(
@@ -86,7 +102,7 @@ def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
     safety.check(
         planned.plan.changes,
         {address for look in planned.looks for address in look.written},
-        protect=session.manifest.policy.protect,
+        protect=protect,
         allow_many=options.allow_many,
         allow_irreversible=options.allow_irreversible,
     )

@@ -58,7 +58,10 @@ class ManifestError(ByokError):
 
 
 class SecretProblem(StrEnum):
-    """Why a secret cannot be had. Only ``no such item`` lets the next reference be tried."""
+    """Why a secret cannot be had. Only ``no such item`` lets the next reference be tried.
+
+    ``off line`` is no failure: what needs it is out of scope in an off-line run.
+    """
 
     NO_ITEM = "no such item"
     LOCKED = "locked"
@@ -67,6 +70,7 @@ class SecretProblem(StrEnum):
     NOT_DECRYPTABLE = "not decryptable"
     REFUSED = "refused"
     UNUSABLE = "unusable value"
+    OFFLINE = "off line"
 
 
 class SecretError(ByokError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from reconciler import safety
 from reconciler.codec import same
 from reconciler.engine import Confirm, run_changes
 from reconciler.errors import Declined, UsageError
@@ -66,6 +67,7 @@ def roll_back(
     )
     if not changes:
         return planned, Outcome()
+    safety.check(changes, (), protect=session.manifest.policy.protect)
     session.wait_until_writable()
     if not confirm(planned):
         raise Declined("rollback", "declined; nothing was changed")

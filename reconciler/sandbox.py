@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler import schemas
 from reconciler.errors import ByokError
 from reconciler.secrets.process import environment, run
 from reconciler.secrets.sops import binary
@@ -65,6 +66,7 @@ def make(folder: Path) -> Sandbox:
     identity, recipient = age_key()
     _write(box.identity, identity, 0o600)
     _write(box.manifest, MANIFEST)
+    _write(box.manifest.with_name("manifest.schema.json"), json.dumps(schemas.bundle(), indent=2))
     _write(box.manifest.parent / ".sops.yaml", f"creation_rules:\n  - age: {recipient}\n")
     _write(box.manifest.parent / "secrets" / "team.enc.yaml", encrypted(sample_keys(), recipient))
     create_fresh_profile(box.cursor)
@@ -151,7 +153,7 @@ def _write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 MANIFEST = """\
-# yaml-language-server: $schema=https://byok.invalid/manifest.schema.json
+# yaml-language-server: $schema=manifest.schema.json
 # A team's Bring-Your-Own-Key set-up of Cursor. `byok plan` shows what would change here.
 version: 1
 team: sandbox

@@ -39,6 +39,7 @@ class Options:
     allow_exec: bool = False
     allow_origins: tuple[str, ...] = ()
     take_over: bool = False
+    offline: bool = False
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -131,7 +132,7 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
 
     def keep(address: Address, name: str, secret: Secret) -> str:
         key, where = snapshot_key(state_dir, create=True)
-        if where not in aloud:
+        if not aloud:
             aloud.append(where)
         number = ledger.keep(current.step, address, name, seal_copy(secret, key))
         return f"snapshot://{number}"
@@ -148,6 +149,7 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
         snapshot=snapshot,
         allow_exec=options.allow_exec,
         sops_backends=manifest.policy.sops_backends,
+        offline=options.offline,
     )
     fingerprinter = _fingerprinter(manifest, state_dir, reader)
     vault = Vault(

@@ -33,6 +33,7 @@ class Standing:
     drifted: tuple[Drift, ...]
     waiting: tuple[str, ...]
     unknown: tuple[str, ...]
+    left_alone: tuple[str, ...]
 
     @property
     def state(self) -> str:
@@ -56,6 +57,7 @@ class Standing:
             (len(self.drifted), "drifted"),
             (len(self.waiting), "waiting for Cursor's next start"),
             (len(self.unknown), "unknown"),
+            (len(self.left_alone), "left alone"),
         ):
             if count:
                 parts.append(f"{count} {word}")
@@ -76,7 +78,8 @@ def _standing(session: Session, look: Look) -> Standing:
         to_apply=tuple(str(change.address) for change in rest),
         drifted=tuple(_drifts(session, look, moved)),
         waiting=tuple(sorted(map(str, look.pending))),
-        unknown=tuple(map(str, look.verdict.unreadable)),
+        unknown=tuple(map(str, [*look.verdict.unreadable, *look.desired.failed])),
+        left_alone=tuple(f"{a} left alone: {why}" for a, why in look.desired.skipped.items()),
     )
 
 

@@ -26,6 +26,9 @@ from reconciler.planner import Verdict
 from reconciler.session import Session
 from reconciler.systems import Actual, Desired, System
 
+NAMED = 3
+"""So many addresses are named before the rest is counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -101,15 +104,17 @@ def _compare(
     everything = desired.resources.keys() | actual.resources.keys() | written.keys()
     judged = everything - desired.skipped.keys() - desired.failed.keys()
     verdict = planner.plan(
-        desired.resources, actual.resources, written, _targeted(judged, scope.targets)
+        desired.resources,
+        actual.resources,
+        written,
+        {address for address in judged if targeted(address, scope.targets)},
     )
     return Look(system, desired, actual, written, settled, verdict)
 
 
-def _targeted(addresses: set[Address], targets: Sequence[str]) -> set[Address]:
-    if not targets:
-        return addresses
-    return {a for a in addresses if any(fnmatchcase(str(a), target) for target in targets)}
+def targeted(address: Address, targets: Sequence[str]) -> bool:
+    """Tell whether an address is among the targets, shell patterns included; all without any."""
+    return not targets or any(fnmatchcase(str(address), target) for target in targets)
 
 
 def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planned:
@@ -121,9 +126,14 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
             session.manifest, look.desired.resources, changes, session.approvals()
         )
     )
-    held = _held(session, looks)
+    held = _held(session, scope, looks)
     failures = tuple(error for look in looks for error in look.desired.failed.values())
-    observations = tuple(seen for look in looks for seen in _observations(look))
+    observations = tuple(
+        seen
+        for look in looks
+        for seen in _observations(look)
+        if targeted(seen.address, scope.targets)
+    )
     found = [
         *lint(session.manifest),
         *(d for look in looks for d in look.actual.diagnostics),
@@ -135,8 +145,8 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
         changes=changes,
         observations=observations,
         diagnostics=(
-            *silence([*found, *map(_foreign, pairings)], session.manifest.policy.ignore),
-            *(_holding(address, owner) for address, owner in held.items()),
+            *silence([*found, *_foreign(session, pairings)], session.manifest.policy.ignore),
+            *_holding(held),
         ),
     )
     counts = [look.verdict.summary for look in looks]
@@ -144,22 +154,41 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
         counts[0],
         **{
             name: sum(getattr(count, name) for count in counts)
-            for name in ("create", "update", "delete", "in_sync", "unknown", "unmanaged")
+            for name in ("create", "update", "delete", "in_sync", "unmanaged")
         },
         observed=len(observations),
+        unknown=sum(count.unknown for count in counts) + len(failures),
     )
     return Planned(replace(plan, summary=summary), looks, failures, held, pairings)
 
 
-def _held(session: Session, looks: Sequence[Look]) -> dict[Address, str]:
+def _held(session: Session, scope: Scope, looks: Sequence[Look]) -> dict[Address, str]:
     if session.options.take_over:
         return {}
     return {
         address: owner
         for look in looks
         for address, owner in session.ledger.holders(look.system.identity, session.owner).items()
-        if address in look.desired.resources
+        if address in look.desired.resources and targeted(address, scope.targets)
     }
+
+
+def unmatched(planned: Planned) -> tuple[str, ...]:
+    """Return the targets of a plan's scope that name nothing wanted, there, or on record."""
+    known = [
+        address
+        for look in planned.looks
+        for part in (
+            look.desired.resources,
+            look.desired.skipped,
+            look.desired.failed,
+            look.actual.resources,
+            look.written,
+        )
+        for address in part
+    ]
+    targets = planned.plan.scope.targets
+    return tuple(t for t in targets if not any(targeted(a, (t,)) for a in known))
 
 
 def _observations(look: Look) -> Iterator[Observation]:
@@ -167,7 +196,7 @@ def _observations(look: Look) -> Iterator[Observation]:
     for address, reason in look.desired.skipped.items():
         yield Observation(address, f"left alone: {reason}")
     for address, error in look.desired.failed.items():
-        yield Observation(address, f"not judged: {error}")
+        yield Observation(address, f"not judged: {error.what}")
     for address, reason in look.verdict.unreadable.items():
         yield Observation(address, f"cannot tell: {reason}")
     for address, names in look.verdict.left.items():
@@ -189,21 +218,28 @@ def _of_keys(session: Session, look: Look) -> Iterator[Diagnostic]:
     return keycheck.check(session.manifest, wanted, session.vault.misfits, ages)
 
 
-def _foreign(pair: origins.Pairing) -> Diagnostic:
-    return Diagnostic(
-        "BYOK123",
-        Severity.WARNING,
-        pair.pointer,
-        f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here",
-        f"apply asks once; without a terminal give --allow-origin {pair.origin}",
-    )
+def _foreign(session: Session, pairings: Sequence[origins.Pairing]) -> Iterator[Diagnostic]:
+    for pair in pairings:
+        if pair.origin in session.options.allow_origins:
+            continue
+        yield Diagnostic(
+            "BYOK123",
+            Severity.WARNING,
+            pair.pointer,
+            f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here",
+            f"apply asks once; without a terminal give --allow-origin {pair.origin}",
+            session.manifest.where(pair.pointer),
+        )
 
 
-def _holding(address: Address, owner: str) -> Diagnostic:
-    return Diagnostic(
-        "BYOK125",
-        Severity.ERROR,
-        "",
-        f"{address} is managed by team {owner}",
-        "remove it from one of the two manifests, or give --take-over once",
-    )
+def _holding(held: Mapping[Address, str]) -> Iterator[Diagnostic]:
+    for owner in sorted(set(held.values())):
+        names = [str(address) for address, other in sorted(held.items()) if other == owner]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield Diagnostic(
+            "BYOK125",
+            Severity.ERROR,
+            "",
+            f"{', '.join(names[:NAMED])}{more} managed by team {owner}",
+            "remove them from one of the two manifests, or give --take-over once",
+        )

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import click
+
 from reconciler.codec import canonical, diagnostic_to_json
 from reconciler.errors import ByokError, ManifestError
 from reconciler.model import Change, Diagnostic
 
 if TYPE_CHECKING:
-    import click
     from rich.progress import Progress
 
 PATIENCE = 0.5
@@ -100,6 +101,9 @@ class Screen:
 
     def misuse(self, error: click.ClickException) -> int:
         """Say what is wrong with a command line; always 64."""
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            sys.stderr.write(error.format_message() + "\n")
+            return 64
         self.say(f"byok: {error.format_message()}")
         if self.json:
             self.document({"format": "byok.error/1", "exit": 64, "what": error.format_message()})

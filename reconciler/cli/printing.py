@@ -17,8 +17,7 @@ def schema(*, name: str) -> int:
     """Print the JSON schema of the manifest, or of a saved plan."""
     from reconciler import schemas
 
-    document = schemas.bundle() if name == "manifest" else schemas.read("plan.schema.json")
-    screen().result(json.dumps(document, indent=2, ensure_ascii=False))
+    screen().result(json.dumps(schemas.bundle(name), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -16,7 +16,7 @@ from reconciler.codec import (
     dump_plan,
     load_plan,
 )
-from reconciler.errors import ByokError, UsageError
+from reconciler.errors import ByokError, ManifestError, UsageError
 from reconciler.model import Diagnostic, Plan, Severity
 
 FORMATS = ("text", "json", "markdown", "html")
@@ -37,7 +37,12 @@ def validate(*, effective: bool) -> int:
 
     if effective:
         raise UsageError("--effective", "this version reads one manifest", "leave it out")
-    manifest = load(options.manifest_path())
+    try:
+        manifest = load(options.manifest_path())
+    except ManifestError as error:
+        if not options.given("json"):
+            raise
+        return _invalid(error)
     found = silence(lint(manifest), manifest.policy.ignore)
     if options.given("json"):
         document = {
@@ -49,6 +54,13 @@ def validate(*, effective: bool) -> int:
     else:
         screen().lines([*_lines(found), _valid(manifest.file, found)])
     return 0
+
+
+def _invalid(error: ManifestError) -> int:
+    screen().diagnostics(error.diagnostics)
+    found = [diagnostic_to_json(finding) for finding in error.diagnostics]
+    screen().document({"format": "byok.validate/1", "valid": False, "diagnostics": found})
+    return error.exit_code
 
 
 def _lines(found: tuple[Diagnostic, ...]) -> list[str]:
@@ -76,12 +88,14 @@ def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
 def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
     """Show what would change. Writes nothing."""
     from reconciler.cli.run import run_options
+    from reconciler.engine import refuse_unmatched
     from reconciler.session import reading
     from reconciler.survey import make_plan
 
     scope = options.scope()
     with reading(run_options()) as session, working("reading"):
         planned = make_plan(session, scope)
+    refuse_unmatched(planned)
     if out is not None:
         save(planned.plan, out)
     screen().result(rendered(planned.plan, form or _form()))
@@ -106,8 +120,8 @@ def _form() -> str:
     return "json" if options.given("json") else "text"
 
 
-def rendered(plan: Plan, form: str) -> str:
-    """Render a plan in one of the four formats."""
+def rendered(plan: Plan, form: str, removed: str = "no longer in the manifest") -> str:
+    """Render a plan in one of the four formats; in text, ``removed`` says why things go."""
     if form == "json":
         return dump_plan(plan)
     if form == "markdown":
@@ -127,6 +141,7 @@ def rendered(plan: Plan, form: str) -> str:
         color=how.color,
         unicode=how.unicode,
         detail=bool(options.given("verbose")),
+        removed=removed,
     )
 
 

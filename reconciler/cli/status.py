@@ -10,6 +10,7 @@ from reconciler.cli import options
 from reconciler.cli.output import working
 from reconciler.cli.reading import screen
 from reconciler.codec import change_to_json
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.standing import Standing
@@ -57,6 +58,7 @@ def _status(one: Standing) -> dict[str, Any]:
             for d in one.drifted
         ],
         "waiting": list(one.waiting),
+        "left_alone": list(one.left_alone),
         "unknown": list(one.unknown),
     }
 
@@ -72,6 +74,7 @@ def _lines(one: Standing) -> list[str]:
         lines.append(f"  and {len(one.to_apply) - len(shown)} more pending (-v shows all)")
     lines.extend(f"  {address} waits for Cursor's next start" for address in one.waiting)
     lines.extend(f"  {address} cannot be told" for address in one.unknown)
+    lines.extend(f"  {text}" for text in one.left_alone)
     return lines
 
 
@@ -91,9 +94,11 @@ def history(*, run: int | None) -> int:
     from reconciler.ledger import Ledger
 
     with Ledger(state.directory(options.given("state_dir"), os.environ)) as ledger:
-        if run is not None:
-            return _steps(ledger.steps(run), run)
         runs = ledger.runs()
+        if run is not None:
+            if run not in {one.id for one in runs}:
+                raise UsageError("history", f"there is no run {run}", "see byok history")
+            return _steps(ledger.steps(run), run)
     if options.given("json"):
         fields = ("id", "command", "owner", "started", "ended", "outcome", "steps")
         rows = [{name: getattr(one, name) for name in fields} for one in runs]
@@ -101,7 +106,7 @@ def history(*, run: int | None) -> int:
     elif runs:
         rows_text = (
             f"{one.id:>5}  {_moment(one.started)}  {one.command.removeprefix('byok '):<8}  "
-            f"{one.outcome:<11}  {one.steps:>4} steps  {one.owner}"
+            f"{one.outcome:<11}  {one.steps:>4} step{'s' if one.steps != 1 else ' '}  {one.owner}"
             for one in runs
         )
         screen().result("\n".join(rows_text))

@@ -79,6 +79,14 @@ def rollback(*, run: int | None, wait: float) -> int:
         return _report(session, planned, outcome)
 
 
+REASONS = {
+    "Apply": "no longer in the manifest",
+    "Remove": "removed with all that this team wrote",
+    "Undo": "put back as it was before that run",
+}
+"""Why something is taken away, by what is asked for."""
+
+
 def _session(command: str, wait: float, *, asks: bool) -> AbstractContextManager[Session]:
     from reconciler.cli.run import run_options
     from reconciler.session import writing
@@ -90,7 +98,7 @@ def _confirm(steps: Steps, *, asks: bool, verb: str) -> Callable[[Planned], bool
     def ask(planned: Planned) -> bool:
         steps.total = len(planned.plan.changes)
         if not options.given("json"):
-            screen().result(rendered(planned.plan, "text"))
+            screen().result(rendered(planned.plan, "text", REASONS[verb]))
         if not asks:
             return True
         for pair in planned.pairings:

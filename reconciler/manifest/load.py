@@ -28,7 +28,7 @@ def load(path: Path) -> Manifest:
         folder = path.resolve().parent
     except OSError as error:
         what = f"cannot be read: {(error.strerror or 'it is no file').lower()}"
-        way_out = "name the manifest with --manifest, or write one with `byok init`"
+        way_out = "name the manifest with --manifest; byok sandbox DIR makes a sample"
         place = Position(str(path), 1, 1)
         raise ManifestError(str(path), [fault("BYOK001", what, way_out, place)]) from None
     return parse(raw, str(path), folder)

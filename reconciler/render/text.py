@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model import Action, Change, Diagnostic, Plan, Severity
+from reconciler.model import Action, Cause, Change, Diagnostic, Plan, Severity
 from reconciler.render.edits import Row, rows
 from reconciler.render.layout import Line, Span, cells, paint
 from reconciler.render.values import clean
 from reconciler.render.words import (
+    CAUSES,
     MANY,
     SYMBOLS,
     More,
@@ -32,20 +33,27 @@ SHOWN_OBSERVATIONS = 6
 
 
 def render_text(
-    plan: Plan, *, width: int = 80, color: bool = False, unicode: bool = True, detail: bool = False
+    plan: Plan,
+    *,
+    width: int = 80,
+    color: bool = False,
+    unicode: bool = True,
+    detail: bool = False,
+    removed: str = CAUSES[Cause.REMOVED],
 ) -> str:
     """Return a plan as lines of at most ``width`` cells (20 at least), the summary last.
 
     ``color`` adds ANSI codes of the terminal's own sixteen colours; without ``unicode`` the
-    result is ASCII only; ``detail`` lists what is condensed otherwise.
+    result is ASCII only; ``detail`` lists what is condensed otherwise; ``removed`` says why
+    something is removed.
     """
-    lines = _page(plan, detail=detail)
+    lines = _page(plan, removed, detail=detail)
     return paint(lines, width=max(width, NARROWEST), color=color, unicode=unicode)
 
 
-def _page(plan: Plan, *, detail: bool) -> Iterator[Line]:
+def _page(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
     for section in (
-        _changes(plan, detail=detail),
+        _changes(plan, removed, detail=detail),
         _observations(plan, detail=detail),
         _diagnostics(plan, detail=detail),
     ):
@@ -56,22 +64,22 @@ def _page(plan: Plan, *, detail: bool) -> Iterator[Line]:
     yield Line((Span(headline(plan), "bold"),))
 
 
-def _changes(plan: Plan, *, detail: bool) -> Iterator[Line]:
+def _changes(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
     for item in plan.changes if detail else condense(plan.changes):
         if isinstance(item, More):
-            yield _title(item.change, str(item))
+            yield _title(item.change, str(item), removed)
         else:
-            yield _title(item, clean(str(item.address)))
+            yield _title(item, clean(str(item.address)), removed)
             yield from _edits(rows(item), detail=detail)
 
 
-def _title(change: Change, name: str) -> Line:
+def _title(change: Change, name: str, removed: str) -> Line:
     hue = HUES[change.action]
     spans = [Span(SYMBOLS[change.action], hue), Span(" ")]
     spans += [Span(name, "bold", brief=True), Span("  ")]
     if change.irreversible:
         spans += [Span("irreversible", "reverse red"), Span("  ")]
-    return Line((*spans, Span(why(change), "dim")), hang=4)
+    return Line((*spans, Span(why(change, removed), "dim")), hang=4)
 
 
 def _edits(found: tuple[Row, ...], *, detail: bool) -> Iterator[Line]:

@@ -75,8 +75,10 @@ def _likeness(change: Change) -> str:
     )
 
 
-def why(change: Change) -> str:
-    """Return a change's cause in words."""
+def why(change: Change, removed: str = CAUSES[Cause.REMOVED]) -> str:
+    """Return a change's cause in words; ``removed`` are those for a removal."""
+    if change.cause is Cause.REMOVED:
+        return removed
     if change.action is Action.DELETE and change.cause is Cause.TAKEOVER:
         return "removes a value set by someone else"
     return CAUSES[change.cause]

@@ -19,8 +19,10 @@ from reconciler.secrets.value import usable
 class Reader:
     """Reads references for one run; every source is asked at most once, whatever it answered.
 
-    ``snapshot`` gets the ID of a ``snapshot://`` reference. A SOPS file is read from disk once and
-    decrypted at most once; its checked bytes are what sops gets.
+    ``offline`` leaves out what may call another machine: ``op``, ``exec``, and SOPS files with
+    recipients other than age and PGP. ``snapshot`` gets the ID of a ``snapshot://`` reference. A
+    SOPS file is read from disk once and decrypted at most once; its checked bytes are what sops
+    gets.
     """
 
     def __init__(
@@ -31,9 +33,10 @@ class Reader:
         allow_exec: bool = False,
         sops_backends: Sequence[str] = (),
         deadline: float = DEADLINE,
+        offline: bool = False,
     ) -> None:
         self._folder, self._snapshot = folder, snapshot
-        self._allow_exec, self._deadline = allow_exec, deadline
+        self._allow_exec, self._deadline, self._offline = allow_exec, deadline, offline
         self._backends = tuple(sops_backends)
         self._guard = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
@@ -41,6 +44,8 @@ class Reader:
 
     def read(self, ref: Reference) -> Secret:
         """Return the value behind a reference. Raises SecretError."""
+        if self._offline and ref.scheme in (Scheme.OP, Scheme.EXEC):
+            raise _left_out(ref.text)
         found: Secret = self._once("ref", ref.text, lambda: self._read(ref))
         return found
 
@@ -92,6 +97,8 @@ class Reader:
                 raise SecretError(SecretProblem.NO_ITEM, ref.text, what, "add it: sops edit FILE")
             case sops_file.Plain(text):
                 raise SecretError(SecretProblem.UNUSABLE, ref.text, text, "encrypt it with sops")
+        if self._offline and not sops_file.local(sealed):
+            raise _left_out(ref.text)
         values: sops.Values = self._once(
             "opened", str(real), lambda: self._decrypt(sealed, f"sops://{name}")
         )
@@ -134,3 +141,8 @@ class Reader:
         if isinstance(found, SecretError):
             raise found.with_traceback(None)
         return found
+
+
+def _left_out(where: str) -> SecretError:
+    what = "reading it may need the network, which --offline leaves out"
+    return SecretError(SecretProblem.OFFLINE, where, what, "run without --offline")

@@ -109,6 +109,11 @@ def permit(file: SopsFile, backends: Sequence[str], where: str) -> None:
             raise SecretError(SecretProblem.REFUSED, where, what, way_out)
 
 
+def local(file: SopsFile) -> bool:
+    """Tell whether sops opens this file without calling another machine: age and PGP only."""
+    return all(recipient.kind in LOCAL for recipient in file.recipients)
+
+
 def scalar(file: SopsFile, pointer: str) -> str | Plain | None:
     """Return the ``ENC[…]`` text at a JSON pointer, a Plain for anything else, None if absent."""
     return _scalar(file.tree, pointer)

@@ -239,3 +239,76 @@ def test_errors_in_json_too(byok):
     assert done.document["format"] == "byok.error/1"
     assert done.document["exit"] == 7
     assert done.document["way_out"]
+
+
+def test_destroy_and_rollback_respect_what_is_protected(applied):
+    applied.edit("policy:\n", "policy:\n  protect: [cursor/model/gpt-4o]\n")
+    for command in ("destroy", "rollback"):
+        unchanged(applied, command, "--yes", code=8, says="policy.protect")
+
+
+def test_64_a_target_that_names_nothing_is_no_success(byok):
+    for command in ("plan", "apply"):
+        extra = ("--yes",) if command == "apply" else ()
+        done = byok(command, *extra, "--target", "cursor/model/gpt-4oo")
+        assert done.code == 64
+        assert "cursor/model/gpt-4oo" in done.err
+
+
+def test_64_a_run_that_is_not_there(byok):
+    assert byok("history", "99").code == 64
+    assert byok("history").code == 0
+
+
+def test_64_bare_byok_shows_its_help_whole(byok):
+    done = byok()
+    assert done.code == 64
+    assert "\nCommands:\n" in done.err
+
+
+def test_a_secret_that_cannot_be_had_is_never_in_sync(applied):
+    applied.edit("#/openai/key", "#/openai/nokey")
+    done = applied("plan", "--json")
+    assert done.code == 4
+    assert done.document["summary"]["unknown"] == 1
+    assert "1 unknown" in applied("plan").out
+    assert applied("status", "--json").document["systems"][0]["state"] == "unknown"
+
+
+def test_what_may_need_the_network_is_out_of_scope_off_line(byok):
+    byok.edit("key: sops://secrets/team.enc.yaml#/openai/key", "key: op://Team/openai/key")
+    done = byok("plan", "--offline", "--json")
+    assert done.code == 0, done.err
+    assert "cursor/provider/openai" not in [c["address"] for c in done.document["changes"]]
+    assert "--offline" in done.out
+
+
+def test_a_bedrock_api_key_has_no_place_in_cursor(byok):
+    text = byok.box.manifest.read_text()
+    start, end = text.index("  bedrock:"), text.index("endpoints:")
+    bedrock = (
+        "  bedrock:\n    region: us-east-1\n    key: sops://secrets/team.enc.yaml#/azure/key\n\n"
+    )
+    byok.box.manifest.write_text(text[:start] + bedrock + text[end:])
+    assert byok("apply", "--yes").code == 0
+    assert "bedrockState" not in byok.document()
+
+
+def test_every_schema_is_printed(byok):
+    for name in ("manifest", "plan"):
+        done = byok("schema", name)
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["$schema"]
+
+
+def test_validate_says_invalid_in_json(byok):
+    byok.edit("version: 1", "version: 1\nproviderz: {}")
+    done = byok("validate", "--json")
+    assert done.code == 3
+    assert done.document["format"] == "byok.validate/1"
+    assert done.document["valid"] is False
+
+
+def test_backends_that_a_sops_error_asks_for_are_accepted(byok):
+    byok.edit("policy:\n", "policy:\n  sops_backends: ['hc_vault:vault.acme.example:8200', kms]\n")
+    assert byok("validate").code == 0

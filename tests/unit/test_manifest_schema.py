@@ -193,7 +193,7 @@ def test_a_section_whose_lines_are_all_commented_out_is_empty(section):
         ("policy: {max_key_age_days: 0}", "/policy/max_key_age_days", "at least 1"),
         ("policy: {ignore: [byok113]}", "/policy/ignore/0", "not a lint code"),
         ("policy: {protect: [openai]}", "/policy/protect/0", "not an address"),
-        ("policy: {sops_backends: ['https://v']}", "/policy/sops_backends/0", "not a host"),
+        ("policy: {sops_backends: ['https://v']}", "/policy/sops_backends/0", "hc_vault:HOST"),
         (
             "providers: {azure: {optional: true, api_version: 2024}}",
             "/providers/azure/api_version",

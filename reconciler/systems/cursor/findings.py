@@ -44,7 +44,7 @@ def _admin(manifest: Manifest, admin: Document) -> Iterator[Diagnostic]:
             "BYOK115",
             Severity.WARNING,
             "/providers",
-            f"{BYOK_OFF}; writing then needs no fight, so providers are left as they are",
+            f"{BYOK_OFF}: providers are left as they are, Cursor would undo a change",
             "ask the admin to allow own keys",
         )
 

@@ -80,7 +80,7 @@ def _lock(user_data: Path, found: list[Process] | None) -> Running:
     if match is None:
         return Running(State.UNKNOWN, f"process {pid} of code.lock runs and cannot be looked at")
     if match.cursor:
-        return Running(State.YES, f"Cursor runs as process {pid} (code.lock)")
+        return Running(State.YES, f"process {pid}, by code.lock")
     return Running(State.NO, "code.lock is stale: its process is another program now")
 
 
@@ -89,7 +89,7 @@ def _socket(user_data: Path, platform: str, runtime: str) -> Running:
     if answer is None:
         return Running(State.UNKNOWN, "Cursor's socket can neither be reached nor ruled out")
     state = State.YES if answer else State.NO
-    return Running(state, "Cursor answers on its socket" if answer else "no socket answers")
+    return Running(state, "it answers on its socket" if answer else "no socket answers")
 
 
 def _processes(user_data: Path, found: list[Process] | None) -> Running:
@@ -97,7 +97,7 @@ def _processes(user_data: Path, found: list[Process] | None) -> Running:
         return Running(State.UNKNOWN, "the list of processes cannot be had")
     for process in found:
         if process.main and process.uses(user_data):
-            return Running(State.YES, f"Cursor runs as process {process.pid}")
+            return Running(State.YES, f"process {process.pid}")
     return Running(State.NO, "no process of Cursor's")
 
 

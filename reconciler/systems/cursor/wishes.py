@@ -51,14 +51,26 @@ def desired(manifest: Manifest, vault: Vault, closed: Mapping[Address, str]) -> 
     for address, wish, optional in _providers(manifest, vault):
         if address in closed:
             continue
+        if _without_place(manifest, address):
+            skipped[address] = "Cursor has no place for a Bedrock API key, only for a pair of keys"
+            continue
         try:
             resources[address] = wish()
         except SecretError as error:
-            if optional and error.kind is SecretProblem.NO_ITEM:
+            if error.kind is SecretProblem.OFFLINE:
+                skipped[address] = error.what
+            elif optional and error.kind is SecretProblem.NO_ITEM:
                 skipped[address] = "optional, and there is no key"
             else:
                 failed[address] = error
     return Desired(resources, skipped, failed)
+
+
+def _without_place(manifest: Manifest, address: Address) -> bool:
+    entry = manifest.providers.get(address.name)
+    if entry is None or entry.name != "bedrock" or entry.absent:
+        return False
+    return "access_key_id" not in entry.secrets
 
 
 def custom(entry: ModelEntry) -> bool:

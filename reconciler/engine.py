@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from reconciler import planner, safety
+from reconciler.codec import same
 from reconciler.errors import (
     ByokError,
     Declined,
@@ -17,7 +18,16 @@ from reconciler.errors import (
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
 from reconciler.ledger import Evidence
-from reconciler.model import Address, Change, Plan, Record, Scope, Sealed, Severity
+from reconciler.model import (
+    Address,
+    Change,
+    Plan,
+    Record,
+    Scope,
+    Sealed,
+    Severity,
+    Unknown,
+)
 from reconciler.session import Session
 from reconciler.survey import Look, Planned, make_plan, unmatched
 
@@ -155,16 +165,31 @@ def _settle(session: Session, planned: Planned) -> None:
 
 def _note_evidence(session: Session, look: Look, changed: set[Address]) -> None:
     for address, attrs in look.desired.resources.items():
-        if address in changed or address not in look.actual.resources:
-            continue
         for name, value in attrs.items():
-            if isinstance(value, Sealed):
-                proof = Evidence(
-                    version=session.vault.version_of(value.ref or ""),
-                    cell=look.actual.cells.get((address, name)),
-                    pending=address in look.actual.pending,
-                )
-                session.ledger.seen(look.system.identity, session.owner, address, name, proof)
+            record = _on_record(look, address, name)
+            if address in changed or record is None or not isinstance(value, Sealed):
+                continue
+            now = look.actual.resources.get(address, {}).get(name)
+            if not isinstance(now, Unknown) and not same(now, record.value):
+                continue  # out of target, and moved: what stands there is not what is on record
+            proof = Evidence(
+                version=_version(session, value) if same(value, record.value) else None,
+                cell=look.actual.cells.get((address, name)),
+                pending=address in look.actual.pending,
+            )
+            known = not isinstance(now, Unknown)
+            session.ledger.seen(
+                look.system.identity, session.owner, address, name, proof, known=known
+            )
+
+
+def _on_record(look: Look, address: Address, name: str) -> Record | None:
+    adopted = look.verdict.adopt.get(address, {}).get(name)
+    return adopted or look.written.get(address, {}).get(name)
+
+
+def _version(session: Session, value: Sealed) -> str | None:
+    return session.vault.version_of(value.ref or "")
 
 
 def run_changes(

@@ -184,16 +184,18 @@ class Ledger:
             for address, named in records.items():
                 self._store(system, owner, str(address), named, {})
 
-    def seen(self, system: str, owner: str, address: Address, name: str, proof: Evidence) -> None:
-        """Record the evidence by which a written secret is told again, once it is known.
+    def seen(
+        self, system: str, owner: str, address: Address, name: str, proof: Evidence, known: int = 1
+    ) -> None:
+        """Record the evidence by which a written secret is told again; no secret gets none.
 
-        What is recorded as no secret stays without: evidence would stand for nothing.
+        A cell nobody could open (not ``known``) counts only as what became of a handed-over key.
         """
         self._db.execute(
             "UPDATE written SET version=coalesce(?,version), cell=?, pending=?"
-            " WHERE system=? AND owner=? AND address=? AND name=?"
+            " WHERE system=? AND owner=? AND address=? AND name=? AND (? OR pending)"
             " AND value LIKE '{\"fingerprint\":%'",
-            (proof.version, proof.cell, proof.pending, system, owner, str(address), name),
+            (proof.version, proof.cell, proof.pending, system, owner, str(address), name, known),
         )
 
     def take_over(self, system: str, owner: str, address: Address) -> None:

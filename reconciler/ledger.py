@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
-from reconciler.ledger_file import FILE, RECORD, open_reader, open_writer
+from reconciler.ledger_file import FILE, RECORD, as_record, open_reader, open_writer
 from reconciler.model import Address, Change, Record, Sealed, Written
 
 
@@ -72,14 +72,11 @@ class Ledger:
 
     def written(self, system: str, owner: str) -> Written:
         """Return what this owner last wrote to a system, by address and attribute."""
-        rows = self._db.rows(
-            "SELECT address, name, value, before, adopted FROM written WHERE system=? AND owner=?",
-            (system, owner),
-        )
-        found: dict[str, dict[str, Record]] = {}
-        for address, name, *columns in rows:
-            found.setdefault(address, {})[name] = _record(*columns)
-        return {Address.parse(address): records for address, records in found.items()}
+        return self._written("owner=?", (system, owner))
+
+    def held(self, system: str, owner: str) -> Written:
+        """Return what other owners last wrote to a system, by address and attribute."""
+        return self._written("owner<>?", (system, owner))
 
     def written_at(self, system: str, owner: str) -> Mapping[Address, str]:
         """Return when each address was last recorded, as ISO 8601 in UTC."""
@@ -167,10 +164,7 @@ class Ledger:
         self._close_step(step, "failed", note)
 
     def settle_step(self, step: int, records: Mapping[str, Record | None]) -> None:
-        """Close a step that an earlier run left open, with what turned out to be true.
-
-        Without records it turned out not to have happened.
-        """
+        """Close a step that an earlier run left open; without records it had not happened."""
         if records:
             self.finish_step(step, records, {}, "settled by a later run")
         else:
@@ -236,6 +230,13 @@ class Ledger:
         rows = self._db.rows("SELECT copy FROM snapshot WHERE id=?", (number,))
         return bytes(rows[0][0]) if rows else None
 
+    def _written(self, where: str, values: tuple[str, str]) -> Written:
+        query = "SELECT address, name, value, before, adopted FROM written WHERE system=? AND "
+        found: dict[str, dict[str, Record]] = {}
+        for address, name, *columns in self._db.rows(query + where, values):
+            found.setdefault(address, {})[name] = as_record(*columns)
+        return {Address.parse(address): records for address, records in found.items()}
+
     def _steps(self, where: str, values: tuple[Any, ...]) -> tuple[Step, ...]:
         rows = self._db.rows(
             f"SELECT id, run, change, state, note, system, previous FROM step"  # noqa: S608 - where is one of two literals above
@@ -247,7 +248,7 @@ class Ledger:
                 *(id_, run, change_from_json(json.loads(text)), state, note),
                 self._kept(id_),
                 system,
-                {name: _record(*columns) for name, columns in json.loads(previous).items()},
+                {name: as_record(*columns) for name, columns in json.loads(previous).items()},
             )
             for id_, run, text, state, note, system, previous in rows
         )
@@ -288,10 +289,6 @@ class Ledger:
         self._db.execute(
             "UPDATE step SET state=?, note=?, ended=? WHERE id=?", (state, note, now(), step)
         )
-
-
-def _record(value: str, before: str, adopted: int) -> Record:
-    return Record(decode(json.loads(value)), decode(json.loads(before)), bool(adopted))
 
 
 def now() -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reconciler.codec import decode
 from reconciler.errors import ByokError
+from reconciler.model import Record
 from reconciler.state import make_file
 
 VERSION = 1
@@ -72,6 +75,11 @@ class Book(sqlite3.Connection):
             if self.in_transaction:  # SQLite itself takes some failures back, as a full disk
                 self.execute("ROLLBACK")
             raise
+
+
+def as_record(value: str, before: str, adopted: int) -> Record:
+    """Read a record from its columns. Raises ValueError when they hold no values of ours."""
+    return Record(decode(json.loads(value)), decode(json.loads(before)), bool(adopted))
 
 
 def open_reader(path: Path) -> Book:

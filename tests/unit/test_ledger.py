@@ -104,6 +104,8 @@ def test_records_are_kept_apart_by_system_owner_and_address(ledger):
     assert ledger.holders(HERE, TEAM) == {MODEL: "other"}
     assert ledger.holders(HERE, "third") == {OPENAI: TEAM, MODEL: "other"}
     assert ledger.holders("/elsewhere", TEAM) == {}
+    assert ledger.held(HERE, TEAM) == {MODEL: {"key": Record("theirs")}}
+    assert ledger.held("/elsewhere", TEAM) == {}
     assert ledger.written_at(HERE, TEAM).keys() == {OPENAI}
 
 

@@ -9,11 +9,9 @@ import sys
 def harden() -> None:
     """Set umask 077, forbid core dumps, and let any output encoding print what it can."""
     os.umask(0o077)
-    try:
+    if sys.platform != "win32":  # which writes no core files by itself
         import resource
-    except ImportError:  # Windows writes no core files by itself
-        pass
-    else:
+
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

@@ -189,7 +189,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     if child.returncode is not None:
         return
     try:
-        if os.name == "posix":
+        if sys.platform != "win32":
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SecretError, SecretProblem
@@ -111,7 +112,9 @@ def _judge(path: Path, status: os.stat_result, size: int) -> None:
 
 
 def _foreign(status: os.stat_result) -> bool:
-    return os.name == "posix" and status.st_uid != os.geteuid()
+    if sys.platform == "win32":
+        return False
+    return status.st_uid != os.geteuid()
 
 
 def _refused(path: Path, what: str, way_out: str = "") -> SecretError:

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -123,6 +124,8 @@ def _folders(entry: Path, arguments: Sequence[str]) -> tuple[Path, ...] | None:
 
 def _foreign(entry: Path) -> tuple[Path, ...] | None:
     """Return no directory for another user's Cursor, whose home is not ours; else: cannot tell."""
+    if sys.platform == "win32":
+        return None
     try:
         return None if entry.stat().st_uid == os.geteuid() else ()
     except OSError:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_7_corrupt_database(byok, content):
 
 
 def test_7_locked_database(byok):
-    with sqlite3.connect(byok.database) as db:
+    with closing(sqlite3.connect(byok.database)) as db:
         db.execute("BEGIN EXCLUSIVE")
         done = byok("apply", "--yes")
     assert done.code == 7

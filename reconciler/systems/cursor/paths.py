@@ -59,6 +59,8 @@ def database(user_data: Path) -> Path:
     """
     path = user_data / "User" / "globalStorage" / "state.vscdb"
     try:
+        return path.resolve(strict=True)
+    except FileNotFoundError:
         return path.resolve()
     except (OSError, RuntimeError) as error:
         raise CursorBusy(str(path), "its symbolic links lead nowhere", "mend the links") from error

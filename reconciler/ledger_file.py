@@ -90,10 +90,10 @@ def open_reader(path: Path) -> Book:
     under ``mode=ro`` (https://sqlite.org/lockingv3.html, "hot journals").
     """
     if path.exists():
-        db = _connect(path)
-        db.execute("PRAGMA query_only=ON")
-        if not _blank(db):
-            return _checked(db)
+        with _kept_if_well(_connect(path)) as db:
+            db.execute("PRAGMA query_only=ON")
+            if not _blank(db):
+                return _checked(db)
         db.close()
     return _empty()
 
@@ -101,13 +101,23 @@ def open_reader(path: Path) -> Book:
 def open_writer(path: Path) -> Book:
     """Open a ledger to write, and make it where there is none, mode 0600. Raises ByokError."""
     make_file(path)
-    db = _connect(path)
-    db.execute("PRAGMA synchronous=FULL")
-    if _blank(db):
-        with db.transaction():
-            if _blank(db):  # another process may have made the tables in between
-                _make_tables(db)
-    return _checked(db)
+    with _kept_if_well(_connect(path)) as db:
+        db.execute("PRAGMA synchronous=FULL")
+        if _blank(db):
+            with db.transaction():
+                if _blank(db):  # another process may have made the tables in between
+                    _make_tables(db)
+        return _checked(db)
+
+
+@contextmanager
+def _kept_if_well(db: Book) -> Iterator[Book]:
+    """Close a ledger that turns out to be unusable while it is opened."""
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
 
 
 def _empty() -> Book:
@@ -148,7 +158,6 @@ def _checked(db: Book) -> Book:
     version = _version(db)
     if version == VERSION:
         return db
-    db.close()
     raise ByokError(
         db.where,
         f"the ledger is of version {version}, this byok reads {VERSION}",

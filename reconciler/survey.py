@@ -127,7 +127,12 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
         )
     )
     held = _held(session, scope, looks)
-    failures = tuple(error for look in looks for error in look.desired.failed.values())
+    failures = tuple(
+        error
+        for look in looks
+        for address, error in look.desired.failed.items()
+        if targeted(address, scope.targets)
+    )
     observations = tuple(
         seen
         for look in looks

@@ -313,3 +313,11 @@ def test_validate_says_invalid_in_json(byok):
 def test_backends_that_a_sops_error_asks_for_are_accepted(byok):
     byok.edit("policy:\n", "policy:\n  sops_backends: ['hc_vault:vault.acme.example:8200', kms]\n")
     assert byok("validate").code == 0
+
+
+def test_a_missing_secret_outside_of_the_targets_does_not_matter(byok):
+    byok.edit("#/openai/key", "#/openai/nokey")
+    assert byok("apply", "--yes").code == 4
+    done = byok("apply", "--yes", "--target", "cursor/model/*")
+    assert done.code == 0, done.err
+    assert "gpt-4o" in byok.document()["aiSettings"]["modelOverrideEnabled"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler import state
-from reconciler.errors import ByokError, SecretError, SecretProblem, UsageError
+from reconciler.errors import ByokError, CursorBusy, SecretError, SecretProblem, UsageError
 from reconciler.executor import Current
 from reconciler.ledger import Ledger
 from reconciler.manifest import load
@@ -89,6 +89,14 @@ class Session:
         """Yield the changes an earlier run began and never closed, pointing to their copies."""
         for step in self.ledger.open_steps(system.identity, self.owner):
             yield with_copies(step.change, step.kept)
+
+    def obstacle(self) -> str | None:
+        """Return why apply would refuse to write to Cursor now, or None."""
+        try:
+            wait_until_quit(self.user_data, 0)
+        except CursorBusy as error:
+            return error.what
+        return None
 
     def wait_until_writable(self) -> None:
         """Wait for Cursor to quit as long as was asked; raise CursorBusy if it does not."""

@@ -101,6 +101,9 @@ def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
     screen().result(rendered(planned.plan, form or _form()))
     for failure in planned.failures:
         screen().say(f"byok: {failure}")
+    obstacle = session.obstacle() if planned.plan.changes else None
+    if obstacle is not None:
+        screen().say(f"note: {obstacle}; apply would refuse, or wait with --wait SECONDS")
     if planned.exit_code or planned.held:
         return planned.exit_code or 8
     return 2 if detailed_exitcode and planned.plan.changes else 0

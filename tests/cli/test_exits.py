@@ -110,7 +110,9 @@ def test_7_cursor_runs(byok, tmp_path):
     editor = subprocess.Popen([str(program), "60"])
     try:
         (byok.box.cursor / "code.lock").write_text(str(editor.pid))
-        assert byok("plan").code == 0
+        told = byok("plan")
+        assert told.code == 0
+        assert "Cursor is running" in told.err
         unchanged(byok, "apply", "--yes", code=7, says=("running", "--wait"))
         unchanged(byok, "apply", "--yes", "--wait", "1", code=7, says="running")
     finally:

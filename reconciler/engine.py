@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reconciler import planner, safety
 from reconciler.codec import same
@@ -206,7 +207,7 @@ def run_changes(
     outcomes: list[Outcome] = []
     with interruptible() as stop:
         for look in looks:
-            own = [change for change in changes if change.address.system == look.system.name]
+            own = [_renewed(session, c) for c in changes if c.address.system == look.system.name]
             execution = Execution(
                 look.system,
                 session.ledger,
@@ -222,6 +223,16 @@ def run_changes(
     outcome = _together(outcomes)
     session.ledger.end_run(run, _word(outcome))
     return outcome
+
+
+def _renewed(session: Session, change: Change) -> Change:
+    edits = (
+        replace(edit, after=session.vault.renew(edit.after))
+        if isinstance(edit.after, Sealed)
+        else edit
+        for edit in change.edits
+    )
+    return replace(change, edits=tuple(edits))
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -75,11 +75,14 @@ def unapproved(
     changes: Iterable[Change],
     approved: frozenset[tuple[str, str]],
 ) -> Iterator[Pairing]:
-    """Yield each pair of reference and origin that a change would join without approval."""
+    """Yield each pair of reference and origin that a change would join without approval.
+
+    Where the manifest leaves the key to the person, the resource's address stands for it.
+    """
     touched = {change.address for change in changes}
     for address, kind, name, pointer in _slots(manifest):
         attrs = desired.get(address, {})
-        url, key = attrs.get(name), _reference(attrs)
+        url, key = attrs.get(name), _reference(address, attrs)
         if address not in touched or not isinstance(url, str) or key is None:
             continue
         if not built_in(kind, url) and (key, origin(url)) not in approved:
@@ -96,6 +99,8 @@ def _slots(manifest: Manifest) -> Iterator[tuple[Address, str, str, str]]:
         yield Address("cursor", "provider", "azure"), "azure", "endpoint", pointer
 
 
-def _reference(attrs: Attrs) -> str | None:
-    key = attrs.get("key")
+def _reference(address: Address, attrs: Attrs) -> str | None:
+    if "key" not in attrs:
+        return str(address)
+    key = attrs["key"]
     return key.ref if isinstance(key, Sealed) else None

@@ -132,13 +132,12 @@ def _wait_whole(found: _Finding) -> None:
 
 
 def _parted(found: _Finding, actual: Attrs, written: Mapping[str, Record]) -> bool:
-    """Tell whether a removal would take a part of a resource whose secret or place moved.
-
-    A key that somebody put beside our base URL would otherwise end up with another origin.
-    """
+    """Tell whether a removal would let a key that moved, or is not ours, meet another origin."""
     values = [*actual.values(), *(record.value for record in written.values())]
     moved = [name for name in found.left if not isinstance(actual.get(name), bool)]
-    return bool(moved) and any(isinstance(value, Sealed) for value in values)
+    old = [e for e in found.edits if e.name in found.removing and isinstance(e.after, str)]
+    foreign = [v for n, v in actual.items() if isinstance(v, Sealed | Unknown) and n not in written]
+    return bool(old and foreign) or (bool(moved) and any(isinstance(v, Sealed) for v in values))
 
 
 def _leave_whole(found: _Finding) -> None:

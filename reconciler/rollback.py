@@ -13,6 +13,7 @@ from reconciler.executor import Outcome, silent
 from reconciler.ledger import Run, Step
 from reconciler.model import (
     Action,
+    Address,
     Attrs,
     Cause,
     Change,
@@ -22,6 +23,7 @@ from reconciler.model import (
     Scope,
     Sealed,
     Summary,
+    Unknown,
 )
 from reconciler.planner import action
 from reconciler.session import Session, with_copies
@@ -51,7 +53,12 @@ def roll_back(
         if step.system == look.system.identity and step.state != "failed"
     ]
     undone = [
-        _undo(step, look.actual.resources.get(step.change.address, {})) for step in reversed(steps)
+        _undo(
+            step,
+            look.actual.resources.get(step.change.address, {}),
+            _there_before(session, look, step.change.address, run),
+        )
+        for step in reversed(steps)
     ]
     changes = tuple(change for change, _ in undone if change is not None)
     notes = tuple(note for _, note in undone if note is not None)
@@ -97,7 +104,20 @@ def _find(session: Session, number: int | None) -> Run:
     return chosen
 
 
-def _undo(step: Step, now: Attrs) -> tuple[Change | None, Observation | None]:
+def _there_before(session: Session, look: Look, address: Address, run: Run) -> frozenset[str]:
+    """Return the names of those secrets that stand now as they stood when a run began."""
+    now, records = look.actual.resources.get(address, {}), look.written.get(address, {})
+    since = session.ledger.since(look.system.identity, session.owner)
+    return frozenset(
+        name
+        for name, record in records.items()
+        if same(now.get(name), record.value) and since.get((address, name), "~") <= run.started
+    )
+
+
+def _undo(
+    step: Step, now: Attrs, there_before: frozenset[str]
+) -> tuple[Change | None, Observation | None]:
     """Return the change that takes a step back, or the reason why it stays."""
     change = with_copies(step.change, step.kept)
     open_edits = [edit for edit in change.edits if not same(now.get(edit.name), edit.before)]
@@ -109,6 +129,11 @@ def _undo(step: Step, now: Attrs) -> tuple[Change | None, Observation | None]:
     edits = tuple(Edit(e.name, now.get(e.name), e.before) for e in open_edits if e not in stuck)
     if not edits:
         return None, None
+    known = there_before | {edit.name for edit in edits}
+    newer = [n for n, v in now.items() if isinstance(v, Sealed | Unknown) and n not in known]
+    if newer and any(isinstance(edit.after, str) for edit in edits):
+        names = ", ".join(newer)
+        return None, Observation(change.address, f"left as it is: its {names} came after that run")
     return Change(change.address, action(now, edits), _cause(edits, step.previous), edits), None
 
 

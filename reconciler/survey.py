@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from reconciler import keycheck, origins, planner
-from reconciler.errors import ByokError, worst
+from reconciler.errors import ByokError, UsageError, worst
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
     Address,
@@ -79,6 +79,8 @@ def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Plan
     ``removing`` plans as though the manifest named nothing.
     Raises UsageError for a system that does not exist, CursorBusy for one that cannot be read.
     """
+    if not scope.systems or len(set(scope.systems)) < len(scope.systems):
+        raise UsageError("the plan's scope", "names no system, or one twice", "plan again")
     systems = [session.system(name) for name in scope.systems]
     if not removing:
         session.vault.warm(session.references())

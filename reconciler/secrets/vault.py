@@ -69,6 +69,18 @@ class Vault:
             raise StalePlan(ref.text, what, "plan again", moved=(ref.text,))
         return found
 
+    def renew(self, sealed: Sealed) -> Sealed:
+        """Return a copy's sealed form under today's fingerprint key, or as it is if not to be read.
+
+        Copies outlive a change of that key, and the ledger holds the fingerprint they had.
+        """
+        if not (sealed.ref or "").startswith(f"{Scheme.SNAPSHOT}://"):
+            return sealed
+        try:
+            return Sealed(self._fingerprint(parse(sealed.ref or "")), sealed.ref)
+        except SecretError:
+            return sealed  # the step that needs it will say so
+
     def fingerprint(self, secret: Secret) -> str:
         """Return the keyed fingerprint of a value: 12 hexadecimal digits."""
         return self._fingerprinter.fingerprint(secret)
@@ -91,10 +103,11 @@ class Vault:
         None for other schemes, and where there is no such scalar.
         """
         try:
-            scalar = self._reader.scalar(parse(ref))
+            parsed = parse(ref)
+            scalar = self._reader.scalar(parsed)
         except SecretError:
             return None
-        return None if scalar is None else self.digest(scalar)
+        return None if scalar is None else self._version(parsed, scalar)
 
     def misfits(self, sealed: Sealed, kind: str) -> bool:
         """Tell whether a value that this run has read is no key of this kind of provider.
@@ -122,9 +135,13 @@ class Vault:
         except SecretError:
             return  # the reader remembers it
 
+    def _version(self, ref: Reference, scalar: str) -> str:
+        # With its reference: sops would not open a scalar that was copied to another place.
+        return self.digest(f"{ref.text}\n{scalar}")
+
     def _fingerprint(self, ref: Reference) -> str:
         scalar = self._reader.scalar(ref)
-        known = None if scalar is None else self._versions.get(self.digest(scalar))
+        known = None if scalar is None else self._versions.get(self._version(ref, scalar))
         return known or self.fingerprint(self._reader.read(ref))
 
 

@@ -16,6 +16,7 @@ from reconciler.secrets.vault import Vault
 ENC = "ENC[AES256_GCM,data:Zm9v,iv:Zm9v,tag:Zm9v,type:str]"
 FILE = f"openai:\n  key: {ENC}\n  plain: x\nsops:\n  age:\n    - recipient: age1x\n      enc: x\n"
 KEY = Fingerprinter(b"k" * 32)
+VERSION = KEY.digest(f"sops://a.yaml#/openai/key\n{ENC}")
 
 
 def no_keep(*_):
@@ -151,7 +152,7 @@ class TestVersions:
 
     def test_a_recorded_version_needs_no_decryption(self, make):
         version = make().version_of("sops://a.yaml#/openai/key")
-        assert version == KEY.digest(ENC)
+        assert version == VERSION
         sealed = make(versions={version: "f" * 12}).seal(["sops://a.yaml#/openai/key"])
         assert sealed == Sealed("f" * 12)
         assert not self.runs
@@ -162,9 +163,14 @@ class TestVersions:
         assert self.runs == ["sops://a.yaml"]
 
     def test_a_wrong_record_is_found_out_on_revealing(self, make):
-        vault = make(versions={KEY.digest(ENC): "f" * 12})
+        vault = make(versions={VERSION: "f" * 12})
         with pytest.raises(StalePlan):
             vault.reveal(vault.seal(["sops://a.yaml#/openai/key"]))
+
+    def test_a_version_is_of_its_place(self, make, tmp_path):
+        (tmp_path / "b.yaml").write_text(FILE)
+        sealed = make(versions={VERSION: "f" * 12}).seal(["sops://b.yaml#/openai/key"])
+        assert sealed != Sealed("f" * 12)
 
     def test_versions_of_others(self, make, monkeypatch):
         monkeypatch.setenv("BYOK_A", "x")
@@ -195,7 +201,7 @@ class TestVersions:
         evil = FILE + "  hc_vault:\n    - vault_address: https://evil.example\n      enc: x\n"
         (tmp_path / "a.yaml").write_text(evil)
         with pytest.raises(SecretError, match=r"evil\.example") as caught:
-            make(versions={KEY.digest(ENC): "f" * 12}).seal(["sops://a.yaml#/openai/key"])
+            make(versions={VERSION: "f" * 12}).seal(["sops://a.yaml#/openai/key"])
         assert caught.value.kind is SecretProblem.REFUSED
 
     def test_one_decryption_however_many_ask(self, make, tmp_path):

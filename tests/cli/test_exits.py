@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -210,7 +211,8 @@ def test_64_wrong_command_line(byok, args):
     assert byok.bytes() == before
 
 
-def test_130_interrupted_after_the_current_step(byok):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_128_plus_n_ended_after_the_current_step(byok, number):
     text = byok.box.manifest.read_text()
     models = "".join(f"  m-{n}: {{ provider: openai }}\n" for n in range(400))
     byok.box.manifest.write_text(text.replace("models:\n", "models:\n" + models))
@@ -226,9 +228,9 @@ def test_130_interrupted_after_the_current_step(byok):
     while not byok.document()["aiSettings"]["modelOverrideEnabled"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     out, _ = child.communicate(timeout=60)
-    assert child.returncode == 128 + signal.SIGINT
+    assert child.returncode == 128 + number
     done = len(json.loads(out)["applied"])
     assert 0 < done < 400
     rest = byok("apply", "--yes", "--json")
@@ -323,3 +325,16 @@ def test_a_missing_secret_outside_of_the_targets_does_not_matter(byok):
     done = byok("apply", "--yes", "--target", "cursor/model/*")
     assert done.code == 0, done.err
     assert "gpt-4o" in byok.document()["aiSettings"]["modelOverrideEnabled"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="only with bash")
+def test_completion_knows_commands_and_options(byok):
+    script = byok("completion", "bash")
+    assert script.code == 0
+    for words, wanted in (("byok rol", "rollback"), ("byok plan --det", "--detailed-exitcode")):
+        done = byok(
+            _BYOK_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1)
+        )
+        assert wanted in done.out
+    for shell in ("zsh", "fish"):
+        assert "_BYOK_COMPLETE" in byok("completion", shell).out

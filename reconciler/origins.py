@@ -63,9 +63,14 @@ def built_in(kind: str, url: str) -> bool:
     Raises ValueError as `origin` does.
     """
     scheme, _, host = origin(url).partition("://")
-    return scheme == "https" and any(
-        host.endswith(known) if known.startswith(".") else host == known
-        for known in BUILT_IN.get(kind, ())
+    plain = re.fullmatch(r"[a-z0-9.-]+", host)  # %2f in a host means a slash to some parsers
+    return (
+        scheme == "https"
+        and plain is not None
+        and any(
+            host.endswith(known) if known.startswith(".") else host == known
+            for known in BUILT_IN.get(kind, ())
+        )
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from reconciler import keycheck, origins, planner
-from reconciler.errors import ByokError, UsageError, worst
+from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, worst
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
     Address,
@@ -69,8 +69,11 @@ class Planned:
 
     @property
     def exit_code(self) -> int:
-        """The code that this plan's failures end a command with; 0 without any."""
-        return worst([failure.exit_code for failure in self.failures])
+        """The code that ends a command for what forbids this plan; 0 for nothing."""
+        errors = [d for d in self.plan.diagnostics if d.severity is Severity.ERROR]
+        codes = [ManifestError.exit_code for d in errors if d.code != "BYOK125"]
+        codes += [SafetyStop.exit_code] if self.held else []
+        return worst([*codes, *(failure.exit_code for failure in self.failures)])
 
 
 def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Planned:

@@ -116,6 +116,9 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
     pending = sorted({*map(str, outcome.pending), *map(str, planned.pending)})
     for note in (*session.aloud, *outcome.notes):
         screen().say(f"note: {note}")
+    if options.given("json") or not planned.plan.changes:  # else the plan that was shown has them
+        for seen in planned.plan.observations:
+            screen().say(f"note: {seen.address}: {seen.text}")
     for failure in outcome.failed:
         screen().say(f"byok: {failure.change.address}: {failure.error}")
     if options.given("json"):

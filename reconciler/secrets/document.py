@@ -75,7 +75,7 @@ def _from_yaml(text: str) -> Tree:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        events = [event for event in yaml.parse(text, loader) if not _frame(event)]
+        events = list(_shallow(yaml.parse(text, loader)))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise MalformedError(f"YAML syntax error in line {line}") from None
@@ -88,6 +88,25 @@ def _from_yaml(text: str) -> Tree:
     if next(rest, None) is not None:
         raise MalformedError("it has more than one YAML document")
     return tree
+
+
+def _shallow(events: Iterator[Any]) -> Iterator[Any]:
+    # libyaml takes a time that grows with the square of the depth: stop while it is small.
+    depth = 0
+    for event in events:
+        depth += _turn(event)
+        if depth > DEPTH:
+            raise MalformedError("it is nested too deeply")
+        if not _frame(event):
+            yield event
+
+
+def _turn(event: Any) -> int:
+    """Return 1 for an event that opens a map or a list, -1 for one that closes it, else 0."""
+    name = type(event).__name__
+    if not name.startswith(("Mapping", "Sequence")):
+        return 0
+    return 1 if name.endswith("StartEvent") else -1
 
 
 def _frame(event: Any) -> bool:

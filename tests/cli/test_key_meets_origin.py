@@ -120,3 +120,12 @@ def test_what_was_replaced_comes_back_after_a_change_of_the_fingerprint_key(byok
 
     assert done.code == 0, done.err
     assert byok.rows()["cursorAuth/openAIKey"] == OWN
+
+
+@pytest.mark.parametrize("sign", ["%2f", "%23", "%3f", "%40", ";"])
+def test_a_host_that_parsers_may_cut_short_is_nobodys_own(byok, sign):
+    byok.box.manifest.write_text(
+        "version: 1\nproviders:\n  azure: {key: env://K, deployment: d,"
+        f" endpoint: 'https://collector.example{sign}.openai.azure.com'}}\n"
+    )
+    assert byok("apply", "--yes", K="0123456789abcdef" * 2).code in (3, 8)

@@ -222,3 +222,15 @@ def test_a_second_almost_sops_key(name):
     # Go's JSON parser folds case, the long s included.
     data = as_json({"age": []}, **{name: {"hc_vault": [VAULT]}})
     assert kind_of(lambda: load(data, "a.json", "w")) is SecretProblem.REFUSED
+
+
+@pytest.mark.parametrize("text", ["[" * 60_000, "- " * 60_000, "{a: " * 60_000])
+def test_depth_is_refused_before_it_costs_time(text, monkeypatch):
+    import yaml
+
+    seen = []
+    real = yaml.parse
+    monkeypatch.setattr(yaml, "parse", lambda *a: (seen.append(e) or e for e in real(*a)))
+    with pytest.raises(MalformedError, match="deep"):
+        parse(text.encode(), "yaml")
+    assert len(seen) < 300

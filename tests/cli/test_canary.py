@@ -128,3 +128,18 @@ def test_no_secret_in_any_process_list(byok, secrets):
         looks += 1
     assert child.returncode == 0
     assert looks > 1
+
+
+def test_a_program_asked_for_cursors_key_gets_no_variable_of_ours(applied):
+    from tests.cursor_editor import FakeCursor
+
+    FakeCursor(applied.box.cursor, tag=b"v11", password=b"nobody-here").start().quit()
+    folder = applied.box.folder / "bin"
+    folder.mkdir()
+    program, seen = folder / "kwallet-query", folder / "seen"
+    program.write_text(f"#!/bin/sh\nenv > {seen}\nexit 1\n")
+    program.chmod(0o755)
+
+    applied("plan", PATH=f"{folder}:/usr/bin:/bin", CANARY="sk-canary-0123456789")
+
+    assert not seen.exists() or "sk-canary" not in seen.read_text()

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.secrets.process import environment
 from reconciler.systems.cursor.safestorage import (
     BASIC_PASSWORD,
     LINUX_ROUNDS,
@@ -157,7 +158,12 @@ def _output(command: Sequence[str]) -> bytes | None:
     """Return a command's output without its newline, None when it fails or is missing."""
     try:
         done = subprocess.run(
-            command, capture_output=True, check=True, timeout=DEADLINE, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from reconciler.secrets.process import environment
 from reconciler.systems.cursor.paths import candidates
 
 DEADLINE: Final = 5.0
@@ -67,7 +68,12 @@ def alive(pid: int, found: Iterable[Process] | None) -> bool:
 def _run(command: Sequence[str]) -> str | None:
     try:
         done = subprocess.run(
-            command, capture_output=True, check=True, timeout=DEADLINE, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return None

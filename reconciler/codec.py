@@ -83,8 +83,6 @@ def same(left: Value, right: Value) -> bool:
 
     Two forms of nothing are equal. An Unknown equals nothing else, itself included.
     """
-    if isinstance(left, Unknown) or isinstance(right, Unknown):
-        return False
     if nothing(left) or nothing(right):
         return nothing(left) and nothing(right)
     return _equal(left, right)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.codec import nothing, same
-from reconciler.errors import ProviderError, StalePlan
+from reconciler.errors import ByokError, ProviderError, StalePlan
 from reconciler.model import Address, Attrs, Change, Sealed, Unknown, Value
 from reconciler.secrets import Secret
 from reconciler.systems import Actual, Applied, Desired, Vault
@@ -28,6 +28,7 @@ class Store:
     def __init__(self, content: Mapping[str, Mapping[str, Any]]) -> None:
         self.text = json.dumps(content)
         self.locked = False
+        self.broken: str | None = None
 
     def read(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = json.loads(self.text)
@@ -47,9 +48,14 @@ class MemorySystem:
     identity = "memory://store"
 
     def __init__(
-        self, store: Store, vault: Vault, wishes: Mapping[Address, Mapping[str, Any]]
+        self,
+        store: Store,
+        vault: Vault,
+        wishes: Mapping[Address, Mapping[str, Any]],
+        *,
+        keeping: bool = True,
     ) -> None:
-        self._store, self._vault, self._wishes = store, vault, wishes
+        self._store, self._vault, self._wishes, self._keeping = store, vault, wishes, keeping
 
     def desired(self) -> Desired:
         return Desired(
@@ -88,6 +94,8 @@ class MemorySystem:
     def apply(self, change: Change) -> Applied:
         """Check everything, then write everything, then look."""
         self._refuse_nonsense(change)
+        if str(change.address) == self._store.broken:
+            raise ByokError(str(change.address), "said no")
         content = self._store.read()
         place = content.setdefault(str(change.address), {})
         now = self._attrs(place)
@@ -102,7 +110,7 @@ class MemorySystem:
                 change.address, edit.name, Secret(place[edit.name].removeprefix(SECRET))
             )
             for edit in todo
-            if isinstance(edit.before, Sealed)
+            if isinstance(edit.before, Sealed) and self._keeping
         }
         place.update(raw)
         self._store.write(content)

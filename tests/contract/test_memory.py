@@ -12,9 +12,12 @@ from tests.contract.contract import (
     Rig,
     SystemContract,
     apply,
+    killed,
+    moments,
     mortality,
     plan,
     remove,
+    undo,
 )
 from tests.contract.memory_system import SECRET, MemorySystem, Store
 
@@ -72,13 +75,21 @@ class MemoryRig(Rig):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.store, self.wishes = Store(WORLD), {}
+        self.store, self.wishes, self.keeping = Store(WORLD), {}, True
         for name, text in zip(("openai1", "openai2", "anthropic"), OURS, strict=True):
             self.secret(name, text)
         self.manifest.write_text("version: 1\nteam: acme\n")
 
+    def second(self):
+        """Return another such world, beside this one."""
+        folder = self.folder / "second"
+        folder.mkdir()
+        rig = MemoryRig(folder)
+        rig.wish("first")
+        return rig
+
     def system(self, session):
-        return MemorySystem(self.store, session.vault, self.wishes)
+        return MemorySystem(self.store, session.vault, self.wishes, keeping=self.keeping)
 
     def wish(self, which):
         self.wishes = WISHES[which]
@@ -136,13 +147,51 @@ class TestMemory(SystemContract):
         remove(rig)
         assert {at: v for at, v in rig.sense().items() if "provider" in at} == before
 
+    def test_a_failed_step_is_not_undone_with_its_run(self, rig):
+        """What a later run did at the same place is not that run's to take back."""
+        rig.store.broken = str(OPENAI)
+        assert len(apply(rig).failed) == 1
+        rig.store.broken = None
+        apply(rig)
+        done = {at: v for at, v in rig.sense().items() if str(OPENAI) in at}
+        undo(rig, 1)
+        assert {at: v for at, v in rig.sense().items() if str(OPENAI) in at} == done
+
+    def test_a_rolled_back_step_that_was_cut_off_is_closed(self, rig, mortality):
+        """Else it would be found to have happened once a person sets the same value by hand."""
+        before = rig.sense()
+        lives = moments(rig.second(), apply, mortality)
+        last = max(n for n, moment in enumerate(lives) if moment == "after apply")
+        assert killed(rig, apply, last, mortality)
+        ours = rig.sense()
+        undo(rig, 1)
+        assert rig.sense() == before
+        by_hand = dict(ours.items() - before.items())
+        content = rig.store.read()
+        for at, value in by_hand.items():
+            address_, _, name = at.rpartition(" ")
+            content.setdefault(address_, {})[name] = json.loads(value)
+        rig.store.write(content)
+        standing = rig.sense()
+        rig.wish("none")
+        apply(rig)
+        remove(rig)
+        assert rig.sense() == standing
+
+    def test_without_a_copy_a_replaced_secret_stays_as_it_is(self, rig):
+        rig.keeping = False
+        apply(rig)
+        wanted = rig.sense()
+        undo(rig)
+        kept = {at: v for at, v in rig.sense().items() if str(OPENAI) in at}
+        assert kept == {at: v for at, v in wanted.items() if str(OPENAI) in at}
+        assert rig.sense() != wanted
+
     @pytest.mark.parametrize("end", [pytest.param("before", marks=UNREADABLE), "after"])
     def test_an_interrupted_step_is_judged_only_when_it_can_be_read(self, rigs, mortality, end):
         """A step cut off, and the store locked afterwards: that must not be called undone."""
         first = rigs()
         before = first.sense()
-        from tests.contract.contract import killed, moments
-
         lives = moments(first, apply, mortality)
         at = [n for n, moment in enumerate(lives) if moment == f"{end} finish_step"]
         for moment in at:

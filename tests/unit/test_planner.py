@@ -164,6 +164,25 @@ def test_a_resource_with_a_secret_is_removed_whole_or_left_whole(moved_to, remov
         assert set(verdict.left[A]) == set(written)
 
 
+@pytest.mark.parametrize(
+    ("key", "before", "removed"),
+    [
+        (OTHER, "https://theirs", False),
+        (Unknown("locked"), "https://theirs", False),
+        (OTHER, None, True),
+        (None, "https://theirs", True),
+    ],
+)
+@pytest.mark.parametrize("wish", [None, {"enabled": True}], ids=["all", "part"])
+def test_a_key_that_is_not_ours_is_not_sent_to_an_older_place(key, before, removed, wish):
+    """It was put beside our base URL: taking that back would tell another origin the key."""
+    actual = {"key": key, "base_url": "https://ours", "enabled": True}
+    verdict = plan(wish, actual, {"base_url": Record("https://ours", before)})
+    edits = [edit for change in verdict.changes for edit in change.edits]
+    assert edits == ([Edit("base_url", "https://ours", before)] if removed else [])
+    assert verdict.left == ({} if removed else {A: ("base_url",)})
+
+
 def test_a_resource_without_a_secret_is_removed_by_attribute():
     written = {"x": Record("a", None), "y": Record("b", None)}
     verdict = plan(None, {"x": "a", "y": "moved"}, written)

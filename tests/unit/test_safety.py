@@ -74,6 +74,7 @@ def test_an_irreversible_step_needs_its_own_flag():
         (change(0, before="a", after=None), True),
         (change(0, before=True, after=False), True),
         (change(0, before="enabled", after="none"), True),
+        (Change(address(0), Action.DELETE, Cause.REMOVED, ()), True),
         (change(0, before="a", after="b"), False),
         (change(0, before=None, after="b"), False),
         (change(0, before=False, after=None), False),

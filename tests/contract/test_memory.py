@@ -149,13 +149,13 @@ class TestMemory(SystemContract):
 
     def test_a_failed_step_is_not_undone_with_its_run(self, rig):
         """What a later run did at the same place is not that run's to take back."""
-        rig.store.broken = str(OPENAI)
+        rig.store.broken = str(MODEL)
         assert len(apply(rig).failed) == 1
         rig.store.broken = None
         apply(rig)
-        done = {at: v for at, v in rig.sense().items() if str(OPENAI) in at}
+        done = {at: v for at, v in rig.sense().items() if str(MODEL) in at}
         undo(rig, 1)
-        assert {at: v for at, v in rig.sense().items() if str(OPENAI) in at} == done
+        assert {at: v for at, v in rig.sense().items() if str(MODEL) in at} == done
 
     def test_a_rolled_back_step_that_was_cut_off_is_closed(self, rig, mortality):
         """Else it would be found to have happened once a person sets the same value by hand."""

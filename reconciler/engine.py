@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler import planner, safety
@@ -15,7 +15,7 @@ from reconciler.errors import (
     SafetyStop,
     StalePlan,
     UsageError,
-    worst,
+    loudest,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
 from reconciler.ledger import Evidence
@@ -62,8 +62,7 @@ def apply_plan(
     session.wait_until_writable()
     if not confirm(planned):
         raise Declined("apply", "declined; nothing was changed")
-    for pair in planned.pairings:
-        session.ledger.approve(pair.ref, pair.origin)
+    session.approve(planned.pairings)
     _settle(session, planned)
     command = "destroy" if removing else "apply"
     outcome = run_changes(session, command, planned.looks, planned.plan.changes, told=told)
@@ -84,49 +83,60 @@ def refuse_unmatched(planned: Planned) -> None:
 
 
 def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
-    options = session.options
+    """Raise the loudest of all that forbids a plan, with the rest as its notes."""
+    found = [*planned.failures, *_obstacles(session, planned)]
+    if not removing:
+        found += [*_manifest_errors(session, planned), *_foreign_claims(session, planned)]
+    try:
+        _check_safety(session, planned, removing=removing)
+    except SafetyStop as stop:
+        found.append(stop)
+    if found:
+        raise loudest(found)
+
+
+def _obstacles(session: Session, planned: Planned) -> Iterator[ByokError]:
+    """Yield what keeps Cursor from being written, unless it is to be waited for."""
+    if planned.plan.changes and not session.options.wait:
+        obstacle = session.obstacle()
+        if obstacle is not None:
+            yield obstacle
+
+
+def _manifest_errors(session: Session, planned: Planned) -> Iterator[ByokError]:
     errors = [d for d in planned.plan.diagnostics if d.severity is Severity.ERROR]
-    manifest_errors = [d for d in errors if d.code != "BYOK125"]
-    if manifest_errors and not removing:
-        raise ManifestError(session.manifest.file, manifest_errors)
-    if planned.failures:
-        raise _loudest(planned.failures)
+    own = [d for d in errors if d.code != "BYOK125"]
+    if own:
+        yield ManifestError(session.manifest.file, own)
+
+
+def _foreign_claims(session: Session, planned: Planned) -> Iterator[ByokError]:
     if planned.held:
         address, owner = next(iter(planned.held.items()))
-        raise SafetyStop(
+        yield SafetyStop(
             str(address),
             f"managed by team {owner}, and {len(planned.held)} such in all",
             "remove it from one of the two manifests, or give --take-over once",
         )
-    protect = session.manifest.policy.protect
-    if removing:
-        safety.check(planned.plan.changes, (), protect=protect)
-        return
-    allowed = set(options.allow_origins)
+    options = session.options
     for pair in planned.pairings:
-        if pair.origin not in allowed and not options.interactive:
-            raise SafetyStop(
+        if pair.origin not in options.allow_origins and not options.interactive:
+            yield SafetyStop(
                 pair.ref,
                 f"would be joined with {pair.origin}, an origin nobody approved here",
                 f"if that is right, give --allow-origin {pair.origin} once",
             )
+
+
+def _check_safety(session: Session, planned: Planned, *, removing: bool) -> None:
+    owned = {address for look in planned.looks for address in look.written}
     safety.check(
         planned.plan.changes,
-        {address for look in planned.looks for address in look.written},
-        protect=protect,
-        allow_many=options.allow_many,
-        allow_irreversible=options.allow_irreversible,
+        () if removing else owned,
+        protect=session.manifest.policy.protect,
+        allow_many=session.options.allow_many,
+        allow_irreversible=session.options.allow_irreversible,
     )
-
-
-def _loudest(failures: Sequence[ByokError]) -> ByokError:
-    """Return the failure whose exit code wins, with the others as its notes."""
-    code = worst([failure.exit_code for failure in failures])
-    first = next(failure for failure in failures if failure.exit_code == code)
-    for other in failures:
-        if other is not first:
-            first.add_note(str(other))
-    return first
 
 
 def _fresh(saved: Plan, fresh: Plan) -> None:

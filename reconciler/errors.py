@@ -121,3 +121,13 @@ def worst(codes: Sequence[int]) -> int:
         if code in codes:
             return code
     return max(codes, default=0)
+
+
+def loudest(failures: Sequence[ByokError]) -> ByokError:
+    """Return the failure whose exit code stands for all, with the others as its notes."""
+    code = worst([failure.exit_code for failure in failures])
+    first = next(failure for failure in failures if failure.exit_code == code)
+    for other in failures:
+        if other is not first:
+            first.add_note(str(other))
+    return first

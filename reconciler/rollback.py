@@ -153,6 +153,8 @@ def _reversible(edit: Edit, now: Attrs) -> bool:
 
 
 def _why(stuck: Iterable[Edit], now: Attrs) -> str:
+    if any(isinstance(now.get(edit.name), Unknown) for edit in stuck):
+        return "cannot be read now"
     moved = any(not same(now.get(edit.name), edit.after) for edit in stuck)
     return "is no longer what that run wrote" if moved else "replaced a value no copy was made of"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler import state
+from reconciler import origins, state
 from reconciler.errors import ByokError, CursorBusy, SecretError, SecretProblem, UsageError
 from reconciler.executor import Current
 from reconciler.ledger import Ledger
@@ -23,6 +23,9 @@ from reconciler.secrets.vault import Vault
 from reconciler.spec import Manifest, claimant
 from reconciler.systems import System
 from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
+
+RELATIVE = ("sops://", "file://")
+"""References that mean another secret beside another manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +85,34 @@ class Session:
             yield endpoint.key
 
     def approvals(self) -> frozenset[tuple[str, str]]:
-        """Return the approved pairs of reference and origin."""
-        return self.ledger.approvals()
+        """Return the pairs of reference and origin approved for this manifest's folder."""
+        here = self._approved_here()
+        return frozenset(
+            (name.removesuffix(here), origin)
+            for name, origin in self.ledger.approvals()
+            if name.endswith(here) or not name.startswith(RELATIVE)
+        )
+
+    def approve(self, pairings: Iterable[origins.Pairing]) -> None:
+        """Record pairs as approved; a relative reference for this manifest's folder only."""
+        for pair in pairings:
+            here = self._approved_here() if pair.ref.startswith(RELATIVE) else ""
+            self.ledger.approve(pair.ref + here, pair.origin)
+
+    def _approved_here(self) -> str:
+        return f" of {self.manifest.folder}"
 
     def intents(self, system: System) -> Iterator[Change]:
         """Yield the changes an earlier run began and never closed, pointing to their copies."""
         for step in self.ledger.open_steps(system.identity, self.owner):
             yield with_copies(step.change, step.kept)
 
-    def obstacle(self) -> str | None:
+    def obstacle(self) -> CursorBusy | None:
         """Return why apply would refuse to write to Cursor now, or None."""
         try:
             wait_until_quit(self.user_data, 0)
         except CursorBusy as error:
-            return error.what
+            return error
         return None
 
     def wait_until_writable(self) -> None:

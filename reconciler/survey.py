@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from reconciler import keycheck, origins, planner
-from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, worst
+from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
     Address,
@@ -89,7 +89,11 @@ def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Plan
         session.vault.warm(session.references())
 
     def read(system: System) -> tuple[Desired, Actual]:
-        return Desired() if removing else system.desired(), system.actual()
+        wanted = Desired() if removing else system.desired()
+        try:
+            return wanted, system.actual()
+        except ByokError as error:
+            raise loudest([error, *wanted.failed.values()]) from None
 
     with ThreadPoolExecutor(max_workers=len(systems)) as pool:
         seen = list(pool.map(read, systems))
@@ -155,7 +159,8 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
         changes=changes,
         observations=observations,
         diagnostics=(
-            *silence([*found, *_foreign(session, pairings)], session.manifest.policy.ignore),
+            *silence(found, session.manifest.policy.ignore),
+            *_foreign(session, pairings),
             *_holding(held),
         ),
     )

@@ -103,7 +103,7 @@ def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
         screen().say(f"byok: {failure}")
     obstacle = session.obstacle() if planned.plan.changes else None
     if obstacle is not None:
-        screen().say(f"note: {obstacle}; apply would refuse, or wait with --wait SECONDS")
+        screen().say(f"note: {obstacle.what}; apply would refuse, or wait with --wait SECONDS")
     if planned.exit_code:
         return planned.exit_code
     return 2 if detailed_exitcode and planned.plan.changes else 0

@@ -338,3 +338,45 @@ def test_completion_knows_commands_and_options(byok):
         assert wanted in done.out
     for shell in ("zsh", "fish"):
         assert "_BYOK_COMPLETE" in byok("completion", shell).out
+
+
+def test_of_several_failures_the_first_of_3_4_7_8_5_wins_and_all_are_told(byok):
+    byok.edit("#/openai/key", "#/openai/nokey")
+    byok.database.unlink()
+    done = byok("apply", "--yes")
+    assert done.code == 4
+    assert "#/openai/nokey" in done.err
+    assert "state.vscdb" in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux: reads a process's name")
+def test_a_running_cursor_is_told_before_a_safety_rule_and_beside_it(applied, tmp_path):
+    applied.edit("policy:\n", "policy:\n  protect: [cursor/model/gpt-4o]\n")
+    applied.edit("  gpt-4o: { provider: openai }\n", "")
+    program = tmp_path / "cursor"
+    program.symlink_to("/bin/sleep")
+    editor = subprocess.Popen([str(program), "60"])
+    try:
+        (applied.box.cursor / "code.lock").write_text(str(editor.pid))
+        unchanged(applied, "apply", "--yes", code=7, says=("running", "policy.protect"))
+    finally:
+        editor.kill()
+        editor.wait()
+
+
+def test_an_approval_holds_for_the_folder_it_was_given_in(byok, tmp_path):
+    gateway = "    key: sops://secrets/team.enc.yaml#/gateway/key\n    active: false"
+    byok.edit(gateway, gateway.replace("false", "true"))
+    byok.edit("key: sops://secrets/team.enc.yaml#/openai/key", "absent: true")
+    assert byok("apply", "--yes", "--allow-origin", "https://llm.example.com").code == 0
+    assert byok("destroy", "--yes").code == 0
+    other = tmp_path / "other"
+    shutil.copytree(byok.box.manifest.parent, other)
+    assert byok("apply", "--yes", "-f", str(other / "byok.yaml")).code == 8
+    assert byok("apply", "--yes").code == 0
+
+
+def test_the_warning_of_a_new_origin_cannot_be_silenced(byok):
+    byok.edit("policy:\n", "policy:\n  ignore: [BYOK123]\n")
+    byok.edit("https://byok-sandbox.openai.azure.com", "https://azure.example.net")
+    assert "BYOK123" in byok("plan").out

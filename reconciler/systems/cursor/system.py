@@ -64,7 +64,7 @@ class CursorSystem:
         self._manifest, self._vault, self._user_data = manifest, vault, user_data
         self._running = running
         self._keys = keysource or key_source(user_data, platform=sys.platform, home=Path.home())
-        self._origins: Mapping[str, Value] = {}
+        self._seen: Mapping[Address, Attrs] | None = None
 
     def desired(self) -> Desired:
         """Return the manifest's wishes; providers that Cursor keeps for itself are skipped."""
@@ -79,10 +79,7 @@ class CursorSystem:
         """Read what is there. Raises CursorBusy when it cannot be read; writes nothing."""
         seen = self._look()
         found = dict(view.resources(seen, self._value))
-        self._origins = {
-            name: found.get(wishes.provider(name), {}).get(attribute)
-            for name, attribute in ORIGINS.items()
-        }
+        self._seen = found
         return Actual(
             found,
             findings.observations(self._manifest, seen.document, seen.admin),
@@ -174,15 +171,24 @@ class CursorSystem:
             if isinstance(held, Unknown):
                 raise self._unreadable(change.address, edit, held.reason)
         stale = [edit.name for edit in todo if not same(now.get(edit.name), edit.before)]
-        origin = ORIGINS.get(change.address.name) if change.address.kind == "provider" else None
-        keyed = any(isinstance(edit.after, Sealed) for edit in todo)
-        if origin and keyed and origin not in {edit.name for edit in change.edits}:
-            # A key must never meet an origin that the plan did not see.
-            seen = self._origins.get(change.address.name, now.get(origin))
-            stale += [] if same(seen, now.get(origin)) else [origin]
+        stale += self._moved_beside(change, todo, now)
         if stale:
             raise _stale(change.address, stale)
         return todo
+
+    def _moved_beside(self, change: Change, todo: list[Edit], now: Attrs) -> list[str]:
+        """Name the key or origin that stands beside a change and moved since the plan was made.
+
+        A key must never meet an origin that the plan did not see.
+        """
+        origin = ORIGINS.get(change.address.name) if change.address.kind == "provider" else None
+        if origin is None or self._seen is None:
+            return []
+        beside = {origin, "key"} - {edit.name for edit in change.edits}
+        if not {origin, "key"} & {edit.name for edit in todo}:
+            return []
+        seen = self._seen.get(change.address, {})
+        return sorted(name for name in beside if not same(seen.get(name), now.get(name)))
 
     def _unreadable(self, address: Address, edit: Edit, reason: str) -> SecretError:
         locked = "locked" in reason

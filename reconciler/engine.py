@@ -160,6 +160,9 @@ def _settle(session: Session, planned: Planned) -> None:
     for look in planned.looks:
         identity = look.system.identity
         for step in ledger.open_steps(identity, owner):
+            now = look.actual.resources.get(step.change.address, {})
+            if any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
+                continue  # whether it happened can be told once it can be read
             ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
         if session.options.take_over:
             for address in ledger.holders(identity, owner).keys() & look.desired.resources.keys():

@@ -107,7 +107,7 @@ def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Plan
 def _compare(
     session: Session, system: System, desired: Desired, actual: Actual, scope: Scope
 ) -> Look:
-    written = session.ledger.written(system.identity, session.owner)
+    written = _on_record(session, system, desired)
     settled = planner.settle(session.intents(system), actual.resources, written)
     written = planner.overlay(written, settled)
     everything = desired.resources.keys() | actual.resources.keys() | written.keys()
@@ -119,6 +119,16 @@ def _compare(
         {address for address in judged if targeted(address, scope.targets)},
     )
     return Look(system, desired, actual, written, settled, verdict)
+
+
+def _on_record(session: Session, system: System, desired: Desired) -> Written:
+    """Return what this team last wrote; taking over, also what the others wrote that it wants."""
+    own = session.ledger.written(system.identity, session.owner)
+    if not session.options.take_over:
+        return own
+    held = session.ledger.held(system.identity, session.owner)
+    theirs = {address: held[address] for address in held.keys() & desired.resources.keys()}
+    return {a: {**theirs.get(a, {}), **own.get(a, {})} for a in theirs.keys() | own.keys()}
 
 
 def targeted(address: Address, targets: Sequence[str]) -> bool:

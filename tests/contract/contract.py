@@ -32,9 +32,6 @@ WRITES = (
 """The ledger's methods that write: a process can die before and after each."""
 
 
-RELIEF = "the plan of --take-over does not know the other team's records of what was there first"
-
-
 class Killed(BaseException):
     """The process died here; nothing after this line was run."""
 
@@ -563,7 +560,6 @@ class SystemContract:
         with pytest.raises(ProviderError, match="reads back different"):
             apply(rig)
 
-    @pytest.mark.xfail(reason=RELIEF)
     def test_two_teams_of_one_world_do_not_undo_each_other(self, rig):
         """The other's addresses are refused until taken over; then what was there first is kept."""
         before = rig.sense()
@@ -581,7 +577,6 @@ class SystemContract:
         remove(rig)
         assert rig.sense() == before
 
-    @pytest.mark.xfail(reason=RELIEF)
     def test_taking_over_with_other_wishes_keeps_what_was_there_first(self, rig):
         before = rig.sense()
         apply(rig)

@@ -30,7 +30,7 @@ from reconciler.model import (
     Unknown,
 )
 from reconciler.session import Session
-from reconciler.survey import Look, Planned, make_plan, unmatched
+from reconciler.survey import Look, Planned, make_plan, targeted, unmatched
 
 Confirm = Callable[[Planned], bool]
 
@@ -165,8 +165,10 @@ def _settle(session: Session, planned: Planned) -> None:
                 continue  # whether it happened can be told once it can be read
             ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
         if session.options.take_over:
-            for address in ledger.holders(identity, owner).keys() & look.desired.resources.keys():
-                ledger.take_over(identity, owner, address)
+            wanted = ledger.holders(identity, owner).keys() & look.desired.resources.keys()
+            for address in wanted:
+                if targeted(address, planned.plan.scope.targets):
+                    ledger.take_over(identity, owner, address)
         changed = {change.address for change in look.verdict.changes}
         records: dict[Address, dict[str, Record | None]] = {
             address: dict(named) for address, named in look.verdict.adopt.items()

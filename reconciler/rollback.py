@@ -88,9 +88,11 @@ def roll_back(
 
 
 def _settle(session: Session, look: Look) -> None:
-    """Record what became of steps that a killed run left open, before newer steps are taken."""
+    """Record what became of steps that a killed run left open, as far as it can be read."""
     for step in session.ledger.open_steps(look.system.identity, session.owner):
-        session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
+        now = look.actual.resources.get(step.change.address, {})
+        if not any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
+            session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
 
 
 def _find(session: Session, number: int | None) -> Run:

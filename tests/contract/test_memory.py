@@ -175,6 +175,17 @@ class TestMemory(SystemContract):
         remove(rig)
         assert rig.sense() == standing
 
+    def test_a_rollback_does_not_close_a_step_that_it_cannot_read(self, rig, mortality):
+        before = rig.sense()
+        lives = moments(rig.second(), apply, mortality)
+        last = max(n for n, moment in enumerate(lives) if moment == "after apply")
+        assert killed(rig, apply, last, mortality)
+        rig.store.locked = True
+        undo(rig, 1)
+        rig.store.locked = False
+        remove(rig)
+        assert rig.sense() == before
+
     def test_without_a_copy_a_replaced_secret_stays_as_it_is(self, rig):
         rig.keeping = False
         apply(rig)

@@ -128,7 +128,7 @@ def _on_record(session: Session, system: System, desired: Desired) -> Written:
         return own
     held = session.ledger.held(system.identity, session.owner)
     theirs = {address: held[address] for address in held.keys() & desired.resources.keys()}
-    return {a: {**theirs.get(a, {}), **own.get(a, {})} for a in theirs.keys() | own.keys()}
+    return {a: {**own.get(a, {}), **theirs.get(a, {})} for a in theirs.keys() | own.keys()}
 
 
 def targeted(address: Address, targets: Sequence[str]) -> bool:

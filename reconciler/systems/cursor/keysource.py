@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.secrets.process import environment
+from reconciler.systems.cursor.child import output
 from reconciler.systems.cursor.safestorage import (
     BASIC_PASSWORD,
     LINUX_ROUNDS,
@@ -156,18 +155,7 @@ def _from_kwallet() -> bytes | None:
 
 def _output(command: Sequence[str]) -> bytes | None:
     """Return a command's output without its newline, None when it fails or is missing."""
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=True,
-            timeout=DEADLINE,
-            stdin=subprocess.DEVNULL,
-            env=environment(),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.rstrip(b"\r\n") or None
+    return (output(command, DEADLINE) or b"").rstrip(b"\r\n") or None
 
 
 class Keychain:
@@ -176,9 +164,9 @@ class Keychain:
     def __init__(
         self,
         options: Mapping[str, Any],
-        output: Callable[[Sequence[str]], bytes | None] = _output,
+        ask: Callable[[Sequence[str]], bytes | None] = _output,
     ) -> None:
-        self._options, self._output = options, output
+        self._options, self._ask = options, ask
 
     def ciphers(self, prefix: str) -> Sequence[Cipher]:
         """Return the cipher for ``v10``. Raises Unreadable when the keychain does not give it."""
@@ -192,7 +180,7 @@ class Keychain:
     def _password(self) -> bytes:
         service = ["/usr/bin/security", "find-generic-password", "-w", "-s", "Cursor Safe Storage"]
         for account in ("Cursor Key", "Cursor"):
-            if found := self._output([*service, "-a", account]):
+            if found := self._ask([*service, "-a", account]):
                 return found
         raise Unreadable("set, unreadable: the keychain does not give Cursor's key", locked=True)
 

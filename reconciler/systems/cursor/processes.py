@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from reconciler.secrets.process import environment
+from reconciler.systems.cursor.child import output
 from reconciler.systems.cursor.paths import candidates
 
 DEADLINE: Final = 5.0
@@ -66,18 +65,8 @@ def alive(pid: int, found: Iterable[Process] | None) -> bool:
 
 
 def _run(command: Sequence[str]) -> str | None:
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=True,
-            timeout=DEADLINE,
-            stdin=subprocess.DEVNULL,
-            env=environment(),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace")
+    printed = output(command, DEADLINE)
+    return None if printed is None else printed.decode(errors="replace")
 
 
 def of_proc(proc: Path) -> list[Process] | None:

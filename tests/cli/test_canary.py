@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -102,13 +105,9 @@ def test_a_literal_key_in_the_manifest_is_named_by_line_never_repeated(byok):
         assert "QQQQ" not in done.out + done.err
 
 
-@pytest.mark.skipif(not __import__("os").path.isdir("/proc"), reason="only with /proc")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="only with /proc")
 def test_no_secret_in_any_process_list(byok, secrets):
     """Look at every process's arguments and environment, over and over, while byok works."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     child = subprocess.Popen(
         [sys.executable, "-m", "reconciler", "apply", "--yes"],
         cwd=byok.box.manifest.parent,
@@ -130,6 +129,7 @@ def test_no_secret_in_any_process_list(byok, secrets):
     assert looks > 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux: KWallet")
 def test_a_program_asked_for_cursors_key_gets_no_variable_of_ours(applied):
     from tests.cursor_editor import FakeCursor
 

@@ -26,7 +26,6 @@ from reconciler.model import (
     Record,
     Scope,
     Sealed,
-    Severity,
     Unknown,
 )
 from reconciler.session import Session
@@ -104,10 +103,8 @@ def _obstacles(session: Session, planned: Planned) -> Iterator[ByokError]:
 
 
 def _manifest_errors(session: Session, planned: Planned) -> Iterator[ByokError]:
-    errors = [d for d in planned.plan.diagnostics if d.severity is Severity.ERROR]
-    own = [d for d in errors if d.code != "BYOK125"]
-    if own:
-        yield ManifestError(session.manifest.file, own)
+    if planned.errors:
+        yield ManifestError(session.manifest.file, planned.errors)
 
 
 def _foreign_claims(session: Session, planned: Planned) -> Iterator[ByokError]:
@@ -154,16 +151,20 @@ def _fresh(saved: Plan, fresh: Plan) -> None:
         )
 
 
+def settle_steps(session: Session, look: Look) -> None:
+    """Record what became of steps that a killed run left open, as far as it can be read."""
+    for step in session.ledger.open_steps(look.system.identity, session.owner):
+        now = look.actual.resources.get(step.change.address, {})
+        if not any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
+            session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
+
+
 def _settle(session: Session, planned: Planned) -> None:
     """Record what needs no write: settled steps, adopted values, forgotten ones, evidence."""
     ledger, owner = session.ledger, session.owner
     for look in planned.looks:
         identity = look.system.identity
-        for step in ledger.open_steps(identity, owner):
-            now = look.actual.resources.get(step.change.address, {})
-            if any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
-                continue  # whether it happened can be told once it can be read
-            ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
+        settle_steps(session, look)
         if session.options.take_over:
             wanted = ledger.holders(identity, owner).keys() & look.desired.resources.keys()
             for address in wanted:

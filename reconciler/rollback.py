@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from reconciler import safety
 from reconciler.codec import same
-from reconciler.engine import Confirm, run_changes
+from reconciler.engine import Confirm, run_changes, settle_steps
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
 from reconciler.ledger import Run, Step
 from reconciler.model import (
-    Action,
     Address,
     Attrs,
     Cause,
@@ -22,10 +21,9 @@ from reconciler.model import (
     Record,
     Scope,
     Sealed,
-    Summary,
     Unknown,
 )
-from reconciler.planner import action
+from reconciler.planner import Verdict, action
 from reconciler.session import Session, with_copies
 from reconciler.survey import Look, Planned, make_plan
 
@@ -68,7 +66,7 @@ def roll_back(
             seen.plan,
             changes=changes,
             observations=notes,
-            summary=_count(changes, len(notes)),
+            summary=replace(Verdict(changes).summary, observed=len(notes)),
             diagnostics=(),
         ),
     )
@@ -78,21 +76,13 @@ def roll_back(
     session.wait_until_writable()
     if not confirm(planned):
         raise Declined("rollback", "declined; nothing was changed")
-    _settle(session, look)
+    settle_steps(session, look)
     previous = {step.change.address: step.previous for step in steps}
 
     def recorder(change: Change, _records: Mapping[str, Record]) -> dict[str, Record | None]:
         return {edit.name: previous[change.address].get(edit.name) for edit in change.edits}
 
     return planned, run_changes(session, "rollback", seen.looks, changes, recorder, told=told)
-
-
-def _settle(session: Session, look: Look) -> None:
-    """Record what became of steps that a killed run left open, as far as it can be read."""
-    for step in session.ledger.open_steps(look.system.identity, session.owner):
-        now = look.actual.resources.get(step.change.address, {})
-        if not any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
-            session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))
 
 
 def _find(session: Session, number: int | None) -> Run:
@@ -159,13 +149,3 @@ def _why(stuck: Iterable[Edit], now: Attrs) -> str:
         return "cannot be read now"
     moved = any(not same(now.get(edit.name), edit.after) for edit in stuck)
     return "is no longer what that run wrote" if moved else "replaced a value no copy was made of"
-
-
-def _count(changes: tuple[Change, ...], observed: int) -> Summary:
-    tally = [change.action for change in changes]
-    return Summary(
-        create=tally.count(Action.CREATE),
-        update=tally.count(Action.UPDATE),
-        delete=tally.count(Action.DELETE),
-        observed=observed,
-    )

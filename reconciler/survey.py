@@ -68,10 +68,15 @@ class Planned:
         return frozenset().union(*(look.pending for look in self.looks))
 
     @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The errors that only another manifest mends; what another owner holds is no such."""
+        found = (d for d in self.plan.diagnostics if d.severity is Severity.ERROR)
+        return tuple(d for d in found if d.code != "BYOK125")
+
+    @property
     def exit_code(self) -> int:
         """The code that ends a command for what forbids this plan; 0 for nothing."""
-        errors = [d for d in self.plan.diagnostics if d.severity is Severity.ERROR]
-        codes = [ManifestError.exit_code for d in errors if d.code != "BYOK125"]
+        codes = [ManifestError.exit_code] if self.errors else []
         codes += [SafetyStop.exit_code] if self.held else []
         return worst([*codes, *(failure.exit_code for failure in self.failures)])
 

@@ -123,7 +123,7 @@ def _form() -> str:
     return "json" if options.given("json") else "text"
 
 
-def rendered(plan: Plan, form: str, removed: str = "no longer in the manifest") -> str:
+def rendered(plan: Plan, form: str, removed: str | None = None) -> str:
     """Render a plan in one of the four formats; in text, ``removed`` says why things go."""
     if form == "json":
         return dump_plan(plan)

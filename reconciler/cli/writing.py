@@ -80,7 +80,6 @@ def rollback(*, run: int | None, wait: float) -> int:
 
 
 REASONS = {
-    "Apply": "no longer in the manifest",
     "Remove": "removed with all that this team wrote",
     "Undo": "put back as it was before that run",
 }
@@ -98,7 +97,7 @@ def _confirm(steps: Steps, *, asks: bool, verb: str) -> Callable[[Planned], bool
     def ask(planned: Planned) -> bool:
         steps.total = len(planned.plan.changes)
         if not options.given("json"):
-            screen().result(rendered(planned.plan, "text", REASONS[verb]))
+            screen().result(rendered(planned.plan, "text", REASONS.get(verb)))
         if not asks:
             return True
         for pair in planned.pairings:

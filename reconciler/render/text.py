@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model import Action, Cause, Change, Diagnostic, Plan, Severity
+from reconciler.model import Action, Change, Diagnostic, Plan, Severity
 from reconciler.render.edits import Row, rows
 from reconciler.render.layout import Line, Span, cells, paint
 from reconciler.render.values import clean
 from reconciler.render.words import (
-    CAUSES,
     MANY,
     SYMBOLS,
     More,
@@ -39,19 +38,19 @@ def render_text(
     color: bool = False,
     unicode: bool = True,
     detail: bool = False,
-    removed: str = CAUSES[Cause.REMOVED],
+    removed: str | None = None,
 ) -> str:
     """Return a plan as lines of at most ``width`` cells (20 at least), the summary last.
 
     ``color`` adds ANSI codes of the terminal's own sixteen colours; without ``unicode`` the
     result is ASCII only; ``detail`` lists what is condensed otherwise; ``removed`` says why
-    something is removed.
+    something is removed, where it is not for the manifest.
     """
     lines = _page(plan, removed, detail=detail)
     return paint(lines, width=max(width, NARROWEST), color=color, unicode=unicode)
 
 
-def _page(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
+def _page(plan: Plan, removed: str | None, *, detail: bool) -> Iterator[Line]:
     for section in (
         _changes(plan, removed, detail=detail),
         _observations(plan, detail=detail),
@@ -64,7 +63,7 @@ def _page(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
     yield Line((Span(headline(plan), "bold"),))
 
 
-def _changes(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
+def _changes(plan: Plan, removed: str | None, *, detail: bool) -> Iterator[Line]:
     for item in plan.changes if detail else condense(plan.changes):
         if isinstance(item, More):
             yield _title(item.change, str(item), removed)
@@ -73,7 +72,7 @@ def _changes(plan: Plan, removed: str, *, detail: bool) -> Iterator[Line]:
             yield from _edits(rows(item), detail=detail)
 
 
-def _title(change: Change, name: str, removed: str) -> Line:
+def _title(change: Change, name: str, removed: str | None) -> Line:
     hue = HUES[change.action]
     spans = [Span(SYMBOLS[change.action], hue), Span(" ")]
     spans += [Span(name, "bold", brief=True), Span("  ")]

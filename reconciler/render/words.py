@@ -75,9 +75,9 @@ def _likeness(change: Change) -> str:
     )
 
 
-def why(change: Change, removed: str = CAUSES[Cause.REMOVED]) -> str:
-    """Return a change's cause in words; ``removed`` are those for a removal."""
-    if change.cause is Cause.REMOVED:
+def why(change: Change, removed: str | None = None) -> str:
+    """Return a change's cause in words; ``removed`` are others for a removal."""
+    if removed is not None and change.cause is Cause.REMOVED:
         return removed
     if change.action is Action.DELETE and change.cause is Cause.TAKEOVER:
         return "removes a value set by someone else"

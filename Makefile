@@ -57,7 +57,7 @@ fix: $(STAMP)
 
 # The lock names versions and hashes only, never an index: it serves every mirror alike.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --extra sops --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header $(LOCK_ARGS) -q -o requirements.lock
 
 clean:

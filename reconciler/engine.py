@@ -18,6 +18,7 @@ from reconciler.errors import (
     loudest,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
+from reconciler.judge import Look, targeted
 from reconciler.ledger import Evidence
 from reconciler.model import (
     Address,
@@ -29,7 +30,8 @@ from reconciler.model import (
     Unknown,
 )
 from reconciler.session import Session
-from reconciler.survey import Look, Planned, make_plan, targeted, unmatched
+from reconciler.spec import CURSOR
+from reconciler.survey import Planned, make_plan, unmatched
 
 Confirm = Callable[[Planned], bool]
 
@@ -50,6 +52,8 @@ def apply_plan(
     written, and ProviderError when the proof fails.
     """
     planned = make_plan(session, scope, removing=removing)
+    if planned.unread:
+        planned = _approved(session, scope, planned, confirm, removing=removing)
     _refuse(session, planned, removing=removing)
     if saved is not None:
         _fresh(saved, planned.plan)
@@ -58,7 +62,8 @@ def apply_plan(
     if not planned.plan.changes:
         _settle(session, planned)
         return planned, Outcome()
-    session.wait_until_writable()
+    if touches_cursor(planned.plan.changes):
+        session.wait_until_writable()
     if not confirm(planned):
         raise Declined("apply", "declined; nothing was changed")
     session.approve(planned.pairings)
@@ -66,8 +71,28 @@ def apply_plan(
     command = "destroy" if removing else "apply"
     outcome = run_changes(session, command, planned.looks, planned.plan.changes, told=told)
     if not outcome.failed and outcome.signal is None:
-        _prove(session, scope, removing=removing)
+        _prove(session, planned, removing=removing)
     return planned, outcome
+
+
+def _approved(
+    session: Session, scope: Scope, planned: Planned, confirm: Confirm, *, removing: bool
+) -> Planned:
+    """Ask for the origins of accounts that nothing was sent to yet, and plan again with them.
+
+    Without a terminal the plan stays as it is, and is refused.
+    """
+    if not session.options.interactive:
+        return planned
+    if not confirm(planned):
+        raise Declined("apply", "declined; nothing was changed")
+    session.approve(planned.pairings)
+    return make_plan(session, scope, removing=removing)
+
+
+def touches_cursor(changes: Sequence[Change]) -> bool:
+    """Tell whether any change is to Cursor's own settings."""
+    return any(change.address.system == CURSOR for change in changes)
 
 
 def refuse_unmatched(planned: Planned) -> None:
@@ -96,7 +121,7 @@ def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
 
 def _obstacles(session: Session, planned: Planned) -> Iterator[ByokError]:
     """Yield what keeps Cursor from being written, unless it is to be waited for."""
-    if planned.plan.changes and not session.options.wait:
+    if touches_cursor(planned.plan.changes) and not session.options.wait:
         obstacle = session.obstacle()
         if obstacle is not None:
             yield obstacle
@@ -267,8 +292,12 @@ def _word(outcome: Outcome) -> str:
     return "applied" if outcome.signal is None else "interrupted"
 
 
-def _prove(session: Session, scope: Scope, *, removing: bool) -> None:
-    again = make_plan(session, scope, removing=removing)
+def _prove(session: Session, planned: Planned, *, removing: bool) -> None:
+    """Read the systems that were changed once more; nothing may be left to do."""
+    changed = {change.address.system for change in planned.plan.changes}
+    systems = tuple(name for name in planned.plan.scope.systems if name in changed)
+    scope = replace(planned.plan.scope, systems=systems)
+    again = make_plan(session, scope, removing=removing, watching=False)
     _settle(session, again)
     if again.plan.changes:
         names = ", ".join(str(change.address) for change in again.plan.changes[:5])
@@ -277,3 +306,5 @@ def _prove(session: Session, scope: Scope, *, removing: bool) -> None:
             "applied, but it reads back different",
             "see that Cursor is closed, then run byok plan",
         )
+    if again.lost:
+        raise loudest(list(again.lost.values()))

@@ -5,7 +5,7 @@ ByokError
  ├─ Declined             1   the user said no
  ├─ ManifestError        3   the manifest is invalid; carries every diagnostic of the file
  ├─ SecretError          4   a secret cannot be had; ``kind`` says which way
- ├─ ProviderError        5   a provider refused or failed
+ ├─ ProviderError        5   a provider refused or failed; ``kind`` says which way
  ├─ StalePlan            6   a saved plan no longer fits; names each field that moved
  ├─ CursorBusy           7   Cursor runs, its database is busy, missing, or of an unknown form
  └─ SafetyStop           8   a safety rule stopped the run; names the flag that lifts it once
@@ -83,10 +83,37 @@ class SecretError(ByokError):
         self.kind = kind
 
 
+class ProviderProblem(StrEnum):
+    """Why a provider did not do what was asked: the rows of the guide's troubleshooting table."""
+
+    INVALID_KEY = "invalid key"
+    WRONG_KIND = "wrong kind of key"
+    NO_ACCESS = "no access"
+    NO_MODEL = "no such model"
+    RATE_LIMITED = "rate limited"
+    SPENT = "spend limit reached"
+    WRONG_ENDPOINT = "wrong endpoint or api-version"
+    NETWORK_REFUSED = "network refused"
+    DOWN = "provider down"
+    UNREADABLE = "unreadable answer"
+    NOT_THERE = "not there"
+    UNSUPPORTED = "not supported"
+    MOVED = "changed meanwhile"
+    REJECTED = "request rejected"
+    CLOCK = "clock is wrong"
+    UNPROVED = "reads back different"
+
+
 class ProviderError(ByokError):
     """A provider, or a system's read-back, did not do what was asked."""
 
     exit_code: ClassVar[int] = 5
+
+    def __init__(
+        self, where: str, what: str, way_out: str = "", *, kind: ProviderProblem | None = None
+    ) -> None:
+        super().__init__(where, what, way_out)
+        self.kind = kind
 
 
 class StalePlan(ByokError):

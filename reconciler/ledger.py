@@ -203,6 +203,12 @@ class Ledger:
         """Return the steps that were begun and never closed, oldest first."""
         return self._steps("system=? AND owner=? AND state='started'", (system, owner))
 
+    def finished(self, system: str, owner: str, since: datetime) -> tuple[Step, ...]:
+        """Return the steps done since a moment, oldest first."""
+        moment = since.isoformat(timespec="milliseconds")
+        where = "system=? AND owner=? AND state='finished' AND ended>=?"
+        return self._steps(where, (system, owner, moment))
+
     def steps(self, run: int) -> tuple[Step, ...]:
         """Return the steps of one run in the order they were taken."""
         return self._steps("run=?", (run,))
@@ -239,7 +245,7 @@ class Ledger:
 
     def _steps(self, where: str, values: tuple[Any, ...]) -> tuple[Step, ...]:
         rows = self._db.rows(
-            f"SELECT id, run, change, state, note, system, previous FROM step"  # noqa: S608 - where is one of two literals above
+            f"SELECT id, run, change, state, note, system, previous FROM step"  # noqa: S608 - where is one of three literals above
             f" WHERE {where} ORDER BY id",
             values,
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import safety
 from reconciler.codec import same
-from reconciler.engine import Confirm, run_changes, settle_steps
+from reconciler.engine import Confirm, run_changes, settle_steps, touches_cursor
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
+from reconciler.judge import Look, ordered
 from reconciler.ledger import Run, Step
 from reconciler.model import (
     Address,
@@ -25,7 +26,7 @@ from reconciler.model import (
 )
 from reconciler.planner import Verdict, action
 from reconciler.session import Session, with_copies
-from reconciler.survey import Look, Planned, make_plan
+from reconciler.survey import Planned, make_plan
 
 UNDOABLE = ("apply", "destroy", "rollback")
 
@@ -35,31 +36,20 @@ def roll_back(
     number: int | None,
     confirm: Confirm,
     *,
+    scope: Scope | None = None,
     told: Callable[[Change], None] = silent,
 ) -> tuple[Planned, Outcome]:
-    """Undo the run of this number, or the last that changed something.
+    """Undo the run of this number, or the last that changed something, on the systems in scope.
 
     Touches only values that still are what that run wrote; the rest is left and said.
     Raises UsageError for a run that is not there, Declined, and all that applying raises.
     """
     run = _find(session, number)
-    seen = make_plan(session, Scope(), removing=True)
-    look = seen.looks[0]
-    steps = [
-        step
-        for step in session.ledger.steps(run.id)
-        if step.system == look.system.identity and step.state != "failed"
-    ]
-    undone = [
-        _undo(
-            step,
-            look.actual.resources.get(step.change.address, {}),
-            _there_before(session, look, step.change.address, run),
-        )
-        for step in reversed(steps)
-    ]
-    changes = tuple(change for change, _ in undone if change is not None)
-    notes = tuple(note for _, note in undone if note is not None)
+    seen = make_plan(session, scope or Scope(), removing=True)
+    steps = [step for step in session.ledger.steps(run.id) if step.state != "failed"]
+    undone = [_taken_back(session, look, steps, run) for look in seen.looks]
+    changes = tuple(change for found, _ in undone for change in found)
+    notes = (*(note for _, found in undone for note in found), *_elsewhere(seen, steps))
     planned = replace(
         seen,
         plan=replace(
@@ -72,17 +62,54 @@ def roll_back(
     )
     if not changes:
         return planned, Outcome()
-    safety.check(changes, (), protect=session.manifest.policy.protect)
-    session.wait_until_writable()
+    safety.check(
+        changes,
+        (),
+        protect=session.manifest.policy.protect,
+        allow_irreversible=session.options.allow_irreversible,
+    )
+    if touches_cursor(changes):
+        session.wait_until_writable()
     if not confirm(planned):
         raise Declined("rollback", "declined; nothing was changed")
-    settle_steps(session, look)
-    previous = {step.change.address: step.previous for step in steps}
+    for look in seen.looks:
+        settle_steps(session, look)
+    previous = {(step.system, step.change.address): step.previous for step in steps}
+    identities = {look.system.name: look.system.identity for look in seen.looks}
 
     def recorder(change: Change, _records: Mapping[str, Record]) -> dict[str, Record | None]:
-        return {edit.name: previous[change.address].get(edit.name) for edit in change.edits}
+        before = previous[identities[change.address.system], change.address]
+        return {edit.name: before.get(edit.name) for edit in change.edits}
 
     return planned, run_changes(session, "rollback", seen.looks, changes, recorder, told=told)
+
+
+def _taken_back(
+    session: Session, look: Look, steps: Sequence[Step], run: Run
+) -> tuple[list[Change], list[Observation]]:
+    """Return the changes that take a run's steps on one system back, and what is left of them."""
+    undone = [
+        _undo(
+            step,
+            look.actual.resources.get(step.change.address, {}),
+            _there_before(session, look, step.change.address, run),
+        )
+        for step in reversed(steps)
+        if step.system == look.system.identity
+    ]
+    rules = look.system.rules
+    changes = ordered((change for change, _ in undone if change is not None), rules)
+    final = [replace(change, irreversible=rules.final(change)) for change in changes]
+    return final, [note for _, note in undone if note is not None]
+
+
+def _elsewhere(seen: Planned, steps: Sequence[Step]) -> Iterator[Observation]:
+    known = {look.system.identity for look in seen.looks}
+    for step in steps:
+        if step.system not in known:
+            at = step.change.address
+            what = f"left as it is: give --system {at.system} to take it back too"
+            yield Observation(at, what)
 
 
 def _find(session: Session, number: int | None) -> Run:

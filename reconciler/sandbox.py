@@ -50,6 +50,7 @@ class Sandbox:
             "BYOK_CURSOR_DIR": str(self.cursor),
             "BYOK_STATE_DIR": str(self.folder / "state"),
             "SOPS_AGE_KEY_FILE": str(self.identity),
+            "BYOK_OFFLINE": "1",  # its keys are random: no provider is to see them
         }
 
 

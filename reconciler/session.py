@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from reconciler import origins, state
+from reconciler import accounts, origins, state
 from reconciler.errors import ByokError, CursorBusy, SecretError, SecretProblem, UsageError
 from reconciler.executor import Current
 from reconciler.ledger import Ledger
 from reconciler.manifest import load
-from reconciler.model import Address, Change, Sealed
+from reconciler.model import Address, Change, Scope, Sealed
 from reconciler.secrets import Secret
 from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_create_key
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
-from reconciler.spec import Manifest, claimant
+from reconciler.spec import CURSOR, Manifest, claimant
 from reconciler.systems import System
+from reconciler.systems.account import Account, Door, Setting
 from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
 
 RELATIVE = ("sops://", "file://")
@@ -30,7 +32,11 @@ RELATIVE = ("sops://", "file://")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a command line asks of a run; the flags that lift a safety rule hold for it alone."""
+    """What a command line asks of a run; the flags that lift a safety rule hold for it alone.
+
+    ``observe``: accounts that are not judged are looked at with their ordinary key. ``probes``
+    holds what costs money and was asked for: ``generate``, ``cost``.
+    """
 
     manifest: Path = Path("byok.yaml")
     cursor_dir: Path | None = None
@@ -43,6 +49,8 @@ class Options:
     allow_origins: tuple[str, ...] = ()
     take_over: bool = False
     offline: bool = False
+    observe: bool = True
+    probes: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -59,6 +67,9 @@ class Session:
     key_id: str
     current: Current
     aloud: list[str]
+    door: Door
+    granted: set[tuple[str, str]]
+    joined: set[tuple[str, str]]
 
     @property
     def owner(self) -> str:
@@ -66,23 +77,78 @@ class Session:
         return self.manifest.team
 
     def system(self, name: str) -> System:
-        """Open a system afresh, so that it reads the world as it is now."""
-        if name != "cursor":
-            raise UsageError(
-                f"--system {name}",
-                "this version reconciles Cursor's settings only",
-                "use --system cursor",
-            )
-        return CursorSystem(self.manifest, self.vault, self.user_data)
+        """Open a system to be judged, afresh, so that it reads the world as it is now."""
+        if name == CURSOR:
+            return CursorSystem(self.manifest, self.vault, self.user_data)
+        return self.account(name, judged=True)
 
-    def references(self) -> Iterator[Sequence[str]]:
-        """Yield each group of references that Cursor's side of the manifest needs."""
+    def account(self, name: str, *, judged: bool) -> Account:
+        """Open a provider's account afresh; only a judged one gets the admin credential.
+
+        Raises SecretError, or Unapproved, for the admin credential.
+        """
+        return accounts.open_account(
+            Setting(
+                name=name,
+                pointer=accounts.pointer(self.manifest, name),
+                manifest=self.manifest,
+                vault=self.vault,
+                door=self.door,
+                judged=judged,
+                probes=self.options.probes,
+                approved=self._approved_for,
+                env=self.options.env,
+            )
+        )
+
+    def judged(self, scope: Scope) -> tuple[str, ...]:
+        """Return the systems of a scope that this run may judge: off line, only this machine's.
+
+        Raises UsageError for a system that the manifest does not declare.
+        """
+        known = (CURSOR, *accounts.names(self.manifest))
+        for name in scope.systems:
+            if name not in known:
+                raise UsageError(
+                    f"--system {name}", "is not in this manifest", f"name one of {', '.join(known)}"
+                )
+        found = tuple(n for n in scope.systems if n == CURSOR or not self.options.offline)
+        if not found:
+            raise UsageError(
+                "--offline", "leaves out every system that was asked for", "leave one of them out"
+            )
+        return found
+
+    def watched(self, scope: Scope) -> tuple[str, ...]:
+        """Return the accounts that are looked at with their ordinary key only."""
+        if self.options.offline or not self.options.observe:
+            return ()
+        return tuple(n for n in accounts.names(self.manifest) if n not in scope.systems)
+
+    def references(self, scope: Scope) -> Iterator[Sequence[str]]:
+        """Yield each group of references that a plan of this scope needs."""
         for provider in self.manifest.providers.values():
             if not provider.absent:
                 yield from provider.secrets.values()
-        endpoint = claimant(self.manifest)
-        if endpoint is not None and endpoint.key:
-            yield endpoint.key
+                yield from self._admin(scope, provider.name, provider.account)
+        seen = {*scope.systems, *self.watched(scope)} if not self.options.offline else set()
+        for endpoint in self.manifest.endpoints.values():
+            if endpoint.key and (endpoint.name in seen or endpoint is claimant(self.manifest)):
+                yield endpoint.key
+            yield from self._admin(scope, endpoint.name, endpoint.account)
+
+    def _admin(
+        self, scope: Scope, name: str, account: Mapping[str, Any]
+    ) -> Iterator[Sequence[str]]:
+        if name in scope.systems and not self.options.offline and "admin_key" in account:
+            yield account["admin_key"]
+
+    def _approved_for(self, ref: str, url: str) -> bool:
+        """Tell whether a reference may be joined with an origin that is no provider's own."""
+        pair = (ref, origins.origin(url))
+        if pair[1] in self.options.allow_origins:
+            self.joined.add(pair)
+        return pair in self.granted or pair in self.joined
 
     def approvals(self) -> frozenset[tuple[str, str]]:
         """Return the pairs of reference and origin approved for this manifest's folder."""
@@ -94,10 +160,14 @@ class Session:
         )
 
     def approve(self, pairings: Iterable[origins.Pairing]) -> None:
-        """Record pairs as approved; a relative reference for this manifest's folder only."""
-        for pair in pairings:
-            here = self._approved_here() if pair.ref.startswith(RELATIVE) else ""
-            self.ledger.approve(pair.ref + here, pair.origin)
+        """Record pairs as approved, and those that a flag approved for this run.
+
+        A relative reference is approved for this manifest's folder only.
+        """
+        for ref, origin in {*((pair.ref, pair.origin) for pair in pairings), *self.joined}:
+            here = self._approved_here() if ref.startswith(RELATIVE) else ""
+            self.ledger.approve(ref + here, origin)
+            self.granted.add((ref, origin))
 
     def _approved_here(self) -> str:
         return f" of {self.manifest.folder}"
@@ -136,8 +206,8 @@ def reading(options: Options) -> Iterator[Session]:
     """Open a run that writes nothing but, once in a machine's life, the fingerprint key."""
     manifest = load(options.manifest)
     state_dir = state.directory(options.state_dir, options.env)
-    with Ledger(state_dir) as ledger:
-        yield _open(options, manifest, state_dir, ledger)
+    with Ledger(state_dir) as ledger, closing(Door(write=False)) as door:
+        yield _open(options, manifest, state_dir, ledger, door)
 
 
 @contextmanager
@@ -148,11 +218,14 @@ def writing(options: Options, command: str) -> Iterator[Session]:
     with (
         state.single_writer(state_dir, command, max(options.wait, 5.0)),
         Ledger(state_dir, write=True) as ledger,
+        closing(Door(write=True)) as door,
     ):
-        yield _open(options, manifest, state_dir, ledger)
+        yield _open(options, manifest, state_dir, ledger, door)
 
 
-def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger) -> Session:
+def _open(
+    options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger, door: Door
+) -> Session:
     current, aloud = Current(), list[str]()
 
     def keep(address: Address, name: str, secret: Secret) -> str:
@@ -185,7 +258,7 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
         reader=reader,
     )
     user_data = locate(options.cursor_dir, env=options.env, platform=sys.platform, home=Path.home())
-    return Session(
+    session = Session(
         options,
         manifest,
         state_dir,
@@ -195,7 +268,12 @@ def _open(options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger)
         fingerprinter.key_id,
         current,
         aloud,
+        door,
+        set(),
+        set(),
     )
+    session.granted.update(session.approvals())
+    return session
 
 
 def _fingerprinter(manifest: Manifest, state_dir: Path, reader: Reader) -> Fingerprinter:

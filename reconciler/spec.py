@@ -12,6 +12,8 @@ from reconciler.model import Position
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
+CURSOR = "cursor"
+CURSOR_TEAM = "cursor-team"
 PROVIDERS = ("openai", "anthropic", "google", "azure", "bedrock")
 FEATURES = (
     "composer",
@@ -83,7 +85,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A whole manifest; ``positions`` maps JSON pointers (``/models/gpt-4o``) to places."""
+    """A whole manifest; ``positions`` maps JSON pointers (``/models/gpt-4o``) to places.
+
+    ``cursor_team`` holds what is said of the team's account at Cursor itself (``admin_key``,
+    ``api_base``).
+    """
 
     file: str
     folder: Path
@@ -92,6 +98,7 @@ class Manifest:
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: EMPTY)
     models: Mapping[str, ModelEntry] = field(default_factory=lambda: EMPTY)
     budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
+    cursor_team: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     policy: Policy = Policy()
     positions: Mapping[str, Position] = field(default_factory=lambda: EMPTY)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reconciler.judge import Look
 from reconciler.model import Cause, Change
 from reconciler.session import Session
-from reconciler.survey import Look, Planned
+from reconciler.survey import Planned
 from reconciler.systems.cursor import database
 
 

@@ -4,68 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 
-from reconciler import keycheck, origins, planner
+from reconciler import keycheck, origins
 from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
+from reconciler.judge import Look, compare, targeted
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
     Address,
+    Change,
     Diagnostic,
     Observation,
     Plan,
-    Record,
     Scope,
-    Sealed,
     Severity,
-    Written,
+    Summary,
 )
-from reconciler.planner import Verdict
 from reconciler.session import Session
 from reconciler.systems import Actual, Desired, System
+from reconciler.systems.account import Unapproved
 
 NAMED = 3
 """So many addresses are named before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One system, read and compared."""
-
-    system: System
-    desired: Desired
-    actual: Actual
-    written: Written
-    settled: Mapping[Address, Mapping[str, Record | None]]
-    verdict: Verdict
-
-    @property
-    def pending(self) -> frozenset[Address]:
-        """The addresses whose key is in place as wanted and waits for Cursor's next start."""
-        replaced = {
-            change.address
-            for change in self.verdict.changes
-            if any(isinstance(edit.after, Sealed) for edit in change.edits)
-        }
-        return (self.actual.pending & self.desired.resources.keys()) - replaced
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what it was made from; ``held`` are addresses that another owner manages."""
+    """A plan with what it was made from.
+
+    ``held`` are addresses that another owner manages; ``lost`` are the systems that could not be
+    read, which the others' plan goes on without.
+    """
 
     plan: Plan
     looks: tuple[Look, ...]
     failures: tuple[ByokError, ...] = ()
     held: Mapping[Address, str] = field(default_factory=dict)
     pairings: tuple[origins.Pairing, ...] = ()
+    lost: Mapping[str, ByokError] = field(default_factory=dict)
 
     @property
     def pending(self) -> frozenset[Address]:
         """The addresses whose key waits for Cursor's next start."""
         return frozenset().union(*(look.pending for look in self.looks))
+
+    @property
+    def unread(self) -> bool:
+        """Tell whether an account was not read because nobody approved its origin yet."""
+        read = {look.system.name for look in self.looks}
+        return any(pair.address.system not in read for pair in self.pairings)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -78,78 +66,78 @@ class Planned:
         """The code that ends a command for what forbids this plan; 0 for nothing."""
         codes = [ManifestError.exit_code] if self.errors else []
         codes += [SafetyStop.exit_code] if self.held else []
-        return worst([*codes, *(failure.exit_code for failure in self.failures)])
+        failures = (*self.failures, *self.lost.values())
+        return worst([*codes, *(failure.exit_code for failure in failures)])
 
 
-def make_plan(session: Session, scope: Scope, *, removing: bool = False) -> Planned:
+def make_plan(
+    session: Session, scope: Scope, *, removing: bool = False, watching: bool = True
+) -> Planned:
     """Read every system in scope at once and compare; writes nothing.
 
-    ``removing`` plans as though the manifest named nothing.
-    Raises UsageError for a system that does not exist, CursorBusy for one that cannot be read.
+    Accounts that are not judged are looked at with their ordinary key, at the same time, unless
+    ``watching`` is off.
+    ``removing`` plans as though the manifest named nothing. A system that cannot be read is left
+    out, with its error. Raises UsageError for a system that does not exist, and the error of a
+    system that cannot be read where no other was.
     """
     if not scope.systems or len(set(scope.systems)) < len(scope.systems):
         raise UsageError("the plan's scope", "names no system, or one twice", "plan again")
-    systems = [session.system(name) for name in scope.systems]
+    judged = session.judged(scope)
+    watched = session.watched(scope) if watching and not removing else ()
     if not removing:
-        session.vault.warm(session.references())
-
-    def read(system: System) -> tuple[Desired, Actual]:
-        wanted = Desired() if removing else system.desired()
-        try:
-            return wanted, system.actual()
-        except ByokError as error:
-            raise loudest([error, *wanted.failed.values()]) from None
-
-    with ThreadPoolExecutor(max_workers=len(systems)) as pool:
-        seen = list(pool.map(read, systems))
+        session.vault.warm(session.references(scope))
+    with ThreadPoolExecutor(max_workers=len(judged) + len(watched)) as pool:
+        reads = [pool.submit(_read, session, name, removing=removing) for name in judged]
+        watches = [pool.submit(_watch, session, name) for name in watched]
+        seen = [future.result() for future in reads]
+        sights = tuple(future.result() for future in watches)
+    lost = {n: s for n, s in zip(judged, seen, strict=True) if isinstance(s, ByokError)}
+    if len(lost) == len(judged):
+        raise loudest(list(lost.values()))
     looks = tuple(
-        _compare(session, system, desired, actual, scope)
-        for system, (desired, actual) in zip(systems, seen, strict=True)
+        compare(session, one.system, one.desired, one.actual, scope, removing=removing)
+        for one in seen
+        if isinstance(one, _Seen)
     )
-    return _assemble(session, scope, looks)
+    return _assemble(session, scope, looks, sights, lost)
 
 
-def _compare(
-    session: Session, system: System, desired: Desired, actual: Actual, scope: Scope
-) -> Look:
-    written = _on_record(session, system, desired)
-    settled = planner.settle(session.intents(system), actual.resources, written)
-    written = planner.overlay(written, settled)
-    everything = desired.resources.keys() | actual.resources.keys() | written.keys()
-    judged = everything - desired.skipped.keys() - desired.failed.keys()
-    verdict = planner.plan(
-        desired.resources,
-        actual.resources,
-        written,
-        {address for address in judged if targeted(address, scope.targets)},
-    )
-    return Look(system, desired, actual, written, settled, verdict)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One system as it was read."""
+
+    system: System
+    desired: Desired
+    actual: Actual
 
 
-def _on_record(session: Session, system: System, desired: Desired) -> Written:
-    """Return what this team last wrote; taking over, also what the others wrote that it wants."""
-    own = session.ledger.written(system.identity, session.owner)
-    if not session.options.take_over:
-        return own
-    held = session.ledger.held(system.identity, session.owner)
-    theirs = {address: held[address] for address in held.keys() & desired.resources.keys()}
-    return {a: {**own.get(a, {}), **theirs.get(a, {})} for a in theirs.keys() | own.keys()}
+def _read(session: Session, name: str, *, removing: bool) -> _Seen | ByokError:
+    wanted = Desired()
+    try:
+        system = session.system(name)
+        wanted = wanted if removing else system.desired()
+        actual = system.actual()
+        _ = system.identity  # an account may have to be asked, and may not answer
+        return _Seen(system, wanted, actual)
+    except ByokError as error:
+        return loudest([error, *wanted.failed.values()])
 
 
-def targeted(address: Address, targets: Sequence[str]) -> bool:
-    """Tell whether an address is among the targets, shell patterns included; all without any."""
-    return not targets or any(fnmatchcase(str(address), target) for target in targets)
+def _watch(session: Session, name: str) -> Actual:
+    """Look at an account with its ordinary key; what fails there is a finding, not a failure."""
+    return session.account(name, judged=False).actual()
 
 
-def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planned:
+def _assemble(
+    session: Session,
+    scope: Scope,
+    looks: tuple[Look, ...],
+    sights: tuple[Actual, ...],
+    lost: Mapping[str, ByokError],
+) -> Planned:
     changes = tuple(change for look in looks for change in look.verdict.changes)
-    pairings = tuple(
-        pair
-        for look in looks
-        for pair in origins.unapproved(
-            session.manifest, look.desired.resources, changes, session.approvals()
-        )
-    )
+    pairings = (*_pairings(session, looks, changes), *_unapproved(lost))
     held = _held(session, scope, looks)
     failures = tuple(
         error
@@ -159,13 +147,13 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
     )
     observations = tuple(
         seen
-        for look in looks
-        for seen in _observations(look)
+        for seen in (*_told(looks), *_left_out(lost), *_watched(sights))
         if targeted(seen.address, scope.targets)
     )
     found = [
         *lint(session.manifest),
         *(d for look in looks for d in look.actual.diagnostics),
+        *(d for sight in sights for d in sight.diagnostics),
         *(d for look in looks for d in _of_keys(session, look)),
     ]
     plan = Plan(
@@ -178,18 +166,48 @@ def _assemble(session: Session, scope: Scope, looks: tuple[Look, ...]) -> Planne
             *_foreign(session, pairings),
             *_holding(held),
         ),
+        summary=_summary(looks, len(observations), len(failures) + len(lost)),
     )
+    down = {n: error for n, error in lost.items() if not isinstance(error, Unapproved)}
+    return Planned(plan, looks, failures, held, pairings, down)
+
+
+def _summary(looks: Sequence[Look], observed: int, unknown: int) -> Summary:
     counts = [look.verdict.summary for look in looks]
-    summary = replace(
-        counts[0],
-        **{
-            name: sum(getattr(count, name) for count in counts)
-            for name in ("create", "update", "delete", "in_sync", "unmanaged")
-        },
-        observed=len(observations),
-        unknown=sum(count.unknown for count in counts) + len(failures),
-    )
-    return Planned(replace(plan, summary=summary), looks, failures, held, pairings)
+    names = ("create", "update", "delete", "in_sync", "unmanaged")
+    sums = {name: sum(getattr(count, name) for count in counts) for name in names}
+    unread = sum(count.unknown for count in counts) + unknown
+    return Summary(**sums, observed=observed, unknown=unread)
+
+
+def _pairings(
+    session: Session, looks: Sequence[Look], changes: tuple[Change, ...]
+) -> Iterator[origins.Pairing]:
+    approved = session.approvals()
+    for look in looks:
+        wanted = look.desired.resources
+        yield from origins.unapproved(session.manifest, wanted, changes, approved)
+
+
+def _unapproved(lost: Mapping[str, ByokError]) -> Iterator[origins.Pairing]:
+    for error in lost.values():
+        if isinstance(error, Unapproved):
+            yield error.pairing
+
+
+def _told(looks: Sequence[Look]) -> Iterator[Observation]:
+    for look in looks:
+        yield from _observations(look)
+
+
+def _left_out(lost: Mapping[str, ByokError]) -> Iterator[Observation]:
+    for name, error in lost.items():
+        yield Observation(Address(name, "account", name), f"not judged: {error}")
+
+
+def _watched(sights: Sequence[Actual]) -> Iterator[Observation]:
+    for sight in sights:
+        yield from sight.observations
 
 
 def _held(session: Session, scope: Scope, looks: Sequence[Look]) -> dict[Address, str]:
@@ -233,6 +251,8 @@ def _observations(look: Look) -> Iterator[Observation]:
         yield Observation(
             address, f"{', '.join(names)} is no longer what we wrote: left as it is, and forgotten"
         )
+    for address, reason in look.converging.items():
+        yield Observation(address, reason)
     for address in sorted(look.pending):
         yield Observation(address, "the key waits for Cursor's next start")
 

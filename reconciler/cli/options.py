@@ -12,6 +12,7 @@ import click
 
 from reconciler.errors import UsageError
 from reconciler.model import Address, Scope
+from reconciler.spec import CURSOR
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _GIVEN = "reconciler.given"
@@ -32,8 +33,8 @@ _COMMON = (
     _option("--overlay", type=_PATH, multiple=True, hidden=True),
     _option("--cursor-dir", type=_PATH, help="Cursor's user-data directory (BYOK_CURSOR_DIR)."),
     _option("--state-dir", type=_PATH, help="Where byok keeps its ledger (BYOK_STATE_DIR)."),
-    _option("--offline", is_flag=True, help="Leave all network out."),
-    _option("--accounts", is_flag=True, hidden=True),
+    _option("--offline", is_flag=True, help="Leave all network out (BYOK_OFFLINE)."),
+    _option("--accounts", is_flag=True, help="Judge the provider accounts too (BYOK_ACCOUNTS)."),
     _option("--system", multiple=True, metavar="NAME", help="Judge this system only."),
     _option(
         "--target", multiple=True, metavar="ADDRESS", help="Judge this resource only; * works."
@@ -83,20 +84,39 @@ def manifest_path() -> Path:
 
 
 def scope() -> Scope:
-    """Return what the run is to judge. Raises UsageError for what this version cannot."""
-    if given("accounts") or os.environ.get("BYOK_ACCOUNTS", "") not in ("", "0"):
-        raise UsageError(
-            "--accounts",
-            "this version reconciles Cursor's settings only, not provider accounts",
-            "leave it out, and unset BYOK_ACCOUNTS",
-        )
+    """Return what the run is to judge. Raises UsageError for what this version cannot.
+
+    Reads the manifest where all its accounts are asked for: --accounts, or BYOK_ACCOUNTS.
+    """
     if given("overlay"):
         raise UsageError("--overlay", "this version reads one manifest", "leave it out")
+    named = tuple(dict.fromkeys(given("system", ())))
     return Scope(
-        systems=tuple(dict.fromkeys(given("system", ()))) or ("cursor",),
-        offline=bool(given("offline")),
+        systems=named or (CURSOR, *(_accounts() if _asked("accounts") else ())),
+        offline=offline(),
         targets=tuple(_target(text) for text in given("target", ())),
     )
+
+
+def offline() -> bool:
+    """Tell whether all network is to be left out: --offline, or BYOK_OFFLINE."""
+    return _asked("offline")
+
+
+def observing() -> bool:
+    """Tell whether accounts beside those asked for are looked at: not where some are named."""
+    return not given("system", ())
+
+
+def _asked(name: str) -> bool:
+    return bool(given(name)) or os.environ.get(f"BYOK_{name.upper()}", "") not in ("", "0")
+
+
+def _accounts() -> tuple[str, ...]:
+    from reconciler.accounts import names
+    from reconciler.manifest import load
+
+    return names(load(manifest_path()))
 
 
 def _target(text: str) -> str:

@@ -99,7 +99,7 @@ def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
     if out is not None:
         save(planned.plan, out)
     screen().result(rendered(planned.plan, form or _form()))
-    for failure in planned.failures:
+    for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     obstacle = session.obstacle() if planned.plan.changes else None
     if obstacle is not None:

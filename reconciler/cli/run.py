@@ -22,7 +22,8 @@ def run_options(*, wait: float = 0.0, interactive: bool = False) -> Options:
         allow_exec=bool(given("allow_exec")),
         allow_origins=tuple(_origin(url) for url in given("allow_origin", ())),
         take_over=bool(given("take_over")),
-        offline=bool(given("offline")),
+        offline=options.offline(),
+        observe=options.observing(),
     )
 
 

@@ -35,7 +35,7 @@ def status(*, detailed_exitcode: bool) -> int:
         screen().document({"format": "byok.status/1", "systems": [_status(one) for one in found]})
     else:
         screen().lines(line for one in found for line in _lines(one))
-    for failure in planned.failures:
+    for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     changed = any(one.drifted or one.to_apply for one in found)
     return planned.exit_code or (2 if detailed_exitcode and changed else 0)

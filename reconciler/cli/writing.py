@@ -73,9 +73,10 @@ def rollback(*, run: int | None, wait: float) -> int:
     from reconciler.rollback import roll_back
 
     asks = options.interactive()
+    scope = options.scope()
     with _session("rollback", wait, asks=asks) as session, Steps() as steps:
         confirm = _confirm(steps, asks=asks, verb="Undo")
-        planned, outcome = roll_back(session, run, confirm, told=steps)
+        planned, outcome = roll_back(session, run, confirm, scope=scope, told=steps)
         return _report(session, planned, outcome)
 
 
@@ -118,6 +119,8 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
     if options.given("json") or not planned.plan.changes:  # else the plan that was shown has them
         for seen in planned.plan.observations:
             screen().say(f"note: {seen.address}: {seen.text}")
+    for name, error in planned.lost.items():
+        screen().say(f"byok: {name} was left out: {error}")
     for failure in outcome.failed:
         screen().say(f"byok: {failure.change.address}: {failure.error}")
     if options.given("json"):
@@ -126,7 +129,8 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
         screen().lines(_closing(planned, outcome, pending).splitlines())
     if outcome.signal is not None:
         return 128 + outcome.signal
-    return worst([failure.error.exit_code for failure in outcome.failed])
+    errors = [*planned.lost.values(), *(failure.error for failure in outcome.failed)]
+    return worst([error.exit_code for error in errors])
 
 
 def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[str, Any]:
@@ -135,12 +139,11 @@ def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[st
         "changed": bool(outcome.applied),
         "applied": [change_to_json(change) for change in outcome.applied],
         "failed": [
-            {
-                "address": str(failure.change.address),
-                "exit": failure.error.exit_code,
-                "message": str(failure.error),
-            }
-            for failure in outcome.failed
+            {"address": address, "exit": error.exit_code, "message": str(error)}
+            for address, error in (
+                *planned.lost.items(),
+                *((str(failure.change.address), failure.error) for failure in outcome.failed),
+            )
         ],
         "pending": pending,
         "diagnostics": [diagnostic_to_json(finding) for finding in planned.plan.diagnostics],

@@ -38,6 +38,19 @@ CODES: Mapping[str, str] = MappingProxyType(
         "BYOK123": "an origin that nobody approved",
         "BYOK124": "reserved for the details of gateway models",
         "BYOK125": "managed by another team",
+        "BYOK126": "an endpoint with a system's name",
+        "BYOK127": "two hard limits for one account",
+        "BYOK130": "a key of the wrong kind",
+        "BYOK131": "a key that the provider does not accept",
+        "BYOK132": "a model that the key may not use",
+        "BYOK133": "a model that is retired, or will be",
+        "BYOK134": "the spend limit is reached",
+        "BYOK135": "too many requests",
+        "BYOK136": "the wrong endpoint, deployment or api-version",
+        "BYOK137": "the network refuses, or answers in the provider's place",
+        "BYOK138": "the provider is down, or out of reach",
+        "BYOK139": "a budget the account cannot have as asked",
+        "BYOK140": "a deployment of another model",
     }
 )
 """Code to title. BYOK0xx: the file itself, always errors. BYOK1xx: what it asks for."""

@@ -22,7 +22,7 @@ def lint(manifest: Manifest) -> tuple[Diagnostic, ...]:
     """Return the warnings and notes about a valid manifest, in the order of their places.
 
     What needs Cursor's database, a provider or a secret's value is found elsewhere: BYOK106, 108,
-    111, 115, 116, 122, 123 and 125. Errors came with `load`. docs/lint.md says why of each.
+    111, 115, 116, 122, 123, 125, and 130 to 140. Errors came with `load`. docs/lint.md says why of each.
     """
     found = [finding for rule in RULES for finding in rule(manifest)]
     return tuple(sorted(found, key=_place))
@@ -140,6 +140,7 @@ def _references(manifest: Manifest) -> Iterator[tuple[str, str, tuple[str, ...]]
             ("admin_key", endpoint.account.get("admin_key", ())),
         ):
             yield f"endpoints.{endpoint.name}", f"{path}/{part}", refs
+    yield "cursor_team", "/cursor_team/admin_key", manifest.cursor_team.get("admin_key", ())
 
 
 def _limits(manifest: Manifest) -> Iterator[Diagnostic]:

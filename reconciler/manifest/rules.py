@@ -9,7 +9,7 @@ from reconciler.manifest import hosts
 from reconciler.manifest.pointer import escape, shown
 from reconciler.manifest.wording import nearest
 from reconciler.model import Diagnostic, Severity
-from reconciler.spec import PROVIDERS, Manifest
+from reconciler.spec import CURSOR, CURSOR_TEAM, PROVIDERS, Manifest
 
 Names: TypeAlias = Mapping[str, Collection[str]]
 
@@ -104,6 +104,8 @@ def urls(manifest: Manifest) -> Iterator[tuple[str, str, bool]]:
         yield f"/endpoints/{endpoint.name}/base_url", endpoint.base_url, keyed
         if base := endpoint.account.get("api_base"):
             yield f"/endpoints/{endpoint.name}/api_base", base, keyed
+    if base := manifest.cursor_team.get("api_base"):
+        yield "/cursor_team/api_base", base, "admin_key" in manifest.cursor_team
     for provider in manifest.providers.values():
         if url := provider.settings.get("endpoint"):
             yield f"/providers/{provider.name}/endpoint", url, not provider.absent
@@ -131,6 +133,30 @@ def _whole_cents(manifest: Manifest) -> Iterator[Diagnostic]:
             yield error(manifest, "BYOK003", path, what, "round it to two decimals")
 
 
+def _own_names(manifest: Manifest) -> Iterator[Diagnostic]:
+    """Refuse an endpoint with another system's name: its name is its system's."""
+    taken = {CURSOR, CURSOR_TEAM, *PROVIDERS}
+    for name in manifest.endpoints:
+        if name in taken:
+            what = f"{shown(name)} is the name of a system of its own"
+            path = f"/endpoints/{name}"
+            yield error(manifest, "BYOK126", path, what, "call the endpoint something else")
+
+
+def _one_hard_limit(manifest: Manifest) -> Iterator[Diagnostic]:
+    """Refuse a second hard limit for one account and scope."""
+    first: dict[tuple[str, str, str], str] = {}
+    for name, budget in manifest.budgets.items():
+        if budget.get("enforce") != "hard":
+            continue
+        of = "provider" if "provider" in budget else "endpoint"
+        scope = (of, budget[of], budget.get("scope") or "")
+        if first.setdefault(scope, name) != name:
+            what = f"{shown(first[scope])} is a hard limit of the same account and scope already"
+            path = f"/budgets/{name}"
+            yield error(manifest, "BYOK127", path, what, "keep one of the two, or say alert")
+
+
 RULES: Final[tuple[Callable[[Manifest], Iterator[Diagnostic]], ...]] = (
     _one_active,
     _one_claim,
@@ -138,4 +164,6 @@ RULES: Final[tuple[Callable[[Manifest], Iterator[Diagnostic]], ...]] = (
     _default_enabled,
     _reachable,
     _whole_cents,
+    _own_names,
+    _one_hard_limit,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -70,6 +70,7 @@ class Actual:
     """What one system holds now, in the same canonical form; ``pending`` waits for Cursor.
 
     ``cells`` maps an address and attribute to the digest of the encrypted cell that stands there.
+    ``closed`` maps a kind of resource to the reason why nothing of it can be judged.
     """
 
     resources: Resources = field(default_factory=lambda: EMPTY)
@@ -77,6 +78,29 @@ class Actual:
     diagnostics: tuple[Diagnostic, ...] = ()
     pending: frozenset[Address] = frozenset()
     cells: Mapping[tuple[Address, str], str] = field(default_factory=lambda: EMPTY)
+    closed: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+
+def _never(_change: Change) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What must be known of a system's kinds of resource to plan them, beyond their values.
+
+    ``order``: kinds in the order in which they depend on each other; others come first.
+    ``containers``: kinds that are released, not deleted, when the manifest drops them.
+    ``exclusive``: by kind and name (``*`` for all), how the attributes begin of which the manifest
+    has the whole list. ``slow``: by kind, the seconds a write may take to be in force.
+    ``final`` tells a change that cannot be taken back.
+    """
+
+    order: tuple[str, ...] = ()
+    containers: frozenset[str] = frozenset()
+    exclusive: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: EMPTY)
+    slow: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    final: Callable[[Change], bool] = _never
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +120,23 @@ class Applied:
 class System(Protocol):
     """One thing that can be read and written: Cursor on this machine, or a provider account."""
 
-    name: str
-    identity: str
+    @property
+    def name(self) -> str:
+        """What the system is called in addresses and on the command line."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What the ledger's records are kept under: a folder, or an account's id.
+
+        Raises ProviderError where only the account itself can tell, and does not.
+        """
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """What must be known of its kinds of resource to plan them."""
+        ...
 
     def desired(self) -> Desired:
         """Return the manifest's wishes in canonical form; touches nothing but the vault."""

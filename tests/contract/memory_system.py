@@ -10,7 +10,7 @@ from reconciler.codec import nothing, same
 from reconciler.errors import ByokError, ProviderError, StalePlan
 from reconciler.model import Address, Attrs, Change, Sealed, Unknown, Value
 from reconciler.secrets import Secret
-from reconciler.systems import Actual, Applied, Desired, Vault
+from reconciler.systems import Actual, Applied, Desired, Rules, Vault
 
 SECRET = "secret:"
 """How a stored secret begins: the store holds JSON only, as a real one."""
@@ -45,6 +45,7 @@ class MemorySystem:
     """Reads and writes a store; wishes are given as attributes, secrets in them as references."""
 
     name = "cursor"
+    rules = Rules()
     identity = "memory://store"
 
     def __init__(

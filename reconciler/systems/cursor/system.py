@@ -14,7 +14,7 @@ from reconciler.errors import CursorBusy, ProviderError, SecretError, SecretProb
 from reconciler.model import Address, Attrs, Change, Edit, Sealed, Unknown, Value
 from reconciler.secrets import Secret
 from reconciler.spec import Manifest, claimant
-from reconciler.systems import Actual, Applied, Desired, Vault
+from reconciler.systems import Actual, Applied, Desired, Rules, Vault
 from reconciler.systems.cursor import findings, layout, paths, slots, store, view, wishes
 from reconciler.systems.cursor.keysource import key_source
 from reconciler.systems.cursor.layout import Edits
@@ -50,6 +50,7 @@ class CursorSystem:
     """Cursor's settings in one user-data directory; ``identity`` is that directory, resolved."""
 
     name = wishes.NAME
+    rules = Rules()
 
     def __init__(
         self,

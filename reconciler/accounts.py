@@ -1,0 +1,44 @@
+"""Which provider accounts a manifest names, and how each is opened."""
+
+from __future__ import annotations
+
+from reconciler.spec import CURSOR_TEAM, Manifest
+from reconciler.systems.account import Account, Setting
+
+
+def names(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the accounts that a manifest declares, in its order."""
+    providers = [p.name for p in manifest.providers.values() if not p.absent]
+    team = [CURSOR_TEAM] if manifest.cursor_team.get("admin_key") else []
+    return (*providers, *manifest.endpoints, *team)
+
+
+def pointer(manifest: Manifest, name: str) -> str:
+    """Return an account's place in the manifest, as a JSON pointer."""
+    if name == CURSOR_TEAM:
+        return "/cursor_team"
+    return f"/endpoints/{name}" if name in manifest.endpoints else f"/providers/{name}"
+
+
+def open_account(setting: Setting) -> Account:
+    """Open one account; a provider is one file.
+
+    Asks the provider nothing. With ``setting.judged`` the admin credential is resolved: raises
+    SecretError where it cannot be had, Unapproved where it would meet an origin nobody approved.
+    """
+    match setting.name:
+        case "openai":
+            from reconciler.systems.openai import account
+        case "anthropic":
+            from reconciler.systems.anthropic import account
+        case "google":
+            from reconciler.systems.google import account
+        case "azure":
+            from reconciler.systems.azure import account
+        case "bedrock":
+            from reconciler.systems.bedrock import account
+        case "cursor-team":
+            from reconciler.systems.cursor_team import account
+        case _:
+            from reconciler.systems.endpoint import account
+    return account(setting)

@@ -1,0 +1,327 @@
+"""One account's HTTP: it only reads, unless the run may write; no key follows a redirect."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
+from reconciler.origins import origin
+from reconciler.systems.account.answers import Answer, Classify, by_status, refusal
+from reconciler.systems.account.transport import (
+    BODY_LIMIT,
+    EXCHANGE,
+    patiently,
+    unheard,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+Sign = Callable[["httpx.Request"], Mapping[str, str]]
+"""Returns the headers that carry the credential for one request; asked for each anew."""
+
+READS = ("GET", "HEAD")
+
+
+def _none(_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What is particular to one provider's HTTP.
+
+    ``who`` is its name in errors. ``classify`` reads the provider's own codes and returns None
+    where they say nothing. ``headers`` pin versions. ``reading`` holds the POSTs that are
+    documented to read only: paths (``/keys/list``), or values of ``X-Amz-Target``.
+    """
+
+    who: str
+    classify: Classify = _none
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reading: frozenset[str] = frozenset()
+
+    def reads(self, method: str, path: str, target: str = "") -> bool:
+        """Tell whether a request can change nothing."""
+        if method in READS:
+            return True
+        named = any(path.endswith(known) for known in self.reading if known.startswith("/"))
+        return method == "POST" and (named or (target != "" and target in self.reading))
+
+    def problem(self, answer: Answer) -> Problem | None:
+        """Return what is wrong with an answer, by provider and code, then by status."""
+        if answer.status // 100 == 2:  # noqa: PLR2004  the class of success (RFC 9110)
+            return None
+        return self.classify(answer) or by_status(answer)
+
+
+class Client:
+    """Talks to one base URL with one credential. Made by `Door.connect`.
+
+    Reads are asked once and remembered until `forget`; they are retried with jitter, honouring
+    ``Retry-After``. Writes are retried only where twice equals once.
+    """
+
+    def __init__(
+        self, http: httpx.Client, base: str, dialect: Dialect, sign: Sign, *, write: bool
+    ) -> None:
+        self._http, self._base, self._dialect, self._sign = http, base.rstrip("/"), dialect, sign
+        self._write = write
+        self._guard = threading.Lock()
+        self._memo: dict[str, Future[Answer]] = {}
+
+    @property
+    def who(self) -> str:
+        """The provider's name in errors."""
+        return self._dialect.who
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """Return the answer to a GET below the base URL; an absolute URL must be of its origin.
+
+        Raises ProviderError, its kind by provider and code.
+        """
+        return self._remembered("GET", path, params, None, {})
+
+    def ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer to a POST that is documented to read only.
+
+        Raises ProviderError as `get`; ByokError where the dialect does not know it as a read.
+        """
+        self._must_read("POST", path, headers or {})
+        return self._remembered("POST", path, None, body, headers or {})
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Answer:
+        """Return the answer to a request that changes something; forgets what was read.
+
+        ``again`` says that sending it twice equals once: only then is it retried.
+        Raises ProviderError as `get`; ByokError in a run that may not write.
+        """
+        if not self._write:
+            self._must_read(method, path, headers or {})
+        self.forget()
+        return self._exchange(method, path, params, body, headers or {}, again=again)
+
+    def forget(self) -> None:
+        """Read afresh from now on."""
+        with self._guard:
+            self._memo.clear()
+
+    def _must_read(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+        if not self._dialect.reads(method, urlsplit(path).path, target_of(headers)):
+            raise ByokError(self.who, f"{method} may change something, and this run only reads")
+
+    def _remembered(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        key = json.dumps([method, path, params, body, dict(headers)], sort_keys=True, default=str)
+        with self._guard:
+            slot = self._memo.get(key)
+            if mine := slot is None:
+                slot = self._memo[key] = Future()
+        if mine:
+            try:
+                slot.set_result(self._exchange(method, path, params, body, headers, again=True))
+            except BaseException as error:  # noqa: BLE001  whoever waits for this must hear of it
+                slot.set_exception(error)
+        return slot.result()
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+        *,
+        again: bool,
+    ) -> Answer:
+        url = self._url(path)
+
+        def once() -> Answer:
+            return self._once(method, url, params, body, headers)
+
+        answer = patiently(once, self._dialect.problem) if again else once()
+        problem = self._dialect.problem(answer)
+        if problem is not None:
+            raise refusal(self.who, problem)
+        return answer
+
+    def _url(self, path: str) -> str:
+        """Join a path to the base; a page or operation URL elsewhere is not followed."""
+        if "://" not in path:
+            return f"{self._base}/{path.lstrip('/')}"
+        url = urljoin(self._base, path)
+        if origin(url) != origin(self._base):
+            what = "points to another host; the key was not sent there"
+            raise refusal(self.who, Problem.WRONG_ENDPOINT, what)
+        return url
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        import httpx
+
+        try:
+            request = self._http.build_request(
+                method,
+                url,
+                params=None
+                if params is None
+                else {k: v for k, v in params.items() if v is not None},
+                content=_content(body),
+                headers={**_kind(body), **self._dialect.headers, **headers},
+            )
+            request.headers.update(self._sign(request))
+            return self._read(self._http.send(request, stream=True))
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise unheard(self.who, error) from None
+        except UnicodeEncodeError:  # its text holds the header
+            what = "cannot be given this key: it has a character that no header can carry"
+            raise refusal(self.who, Problem.INVALID_KEY, what) from None
+
+    def _read(self, response: httpx.Response) -> Answer:
+        """Read an answer to its end, within limits of size and time."""
+        deadline, chunks, size = time.monotonic() + EXCHANGE, [], 0
+        try:
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > BODY_LIMIT or time.monotonic() > deadline:
+                    what = "does not come to an end with its answer"
+                    raise refusal(self.who, Problem.UNREADABLE, what)
+                chunks.append(chunk)
+        finally:
+            response.close()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = Answer(response.status_code, headers, _json(b"".join(chunks)))
+        if answer.body is NOT_JSON:
+            return self._foreign(answer)
+        return answer
+
+    def _foreign(self, answer: Answer) -> Answer:
+        """Take an error without JSON by its status; a success without JSON is somebody else's."""
+        plain = Answer(answer.status, answer.headers)
+        if answer.status // 100 != 2:  # noqa: PLR2004  the class of success (RFC 9110)
+            return plain
+        raise refusal(self.who, Problem.UNREADABLE, "answered with a page that is not JSON")
+
+
+NOT_JSON = object()
+
+
+def _json(data: bytes) -> Any:
+    if not data.strip():
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return NOT_JSON
+
+
+def _content(body: Any) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _kind(body: Any) -> dict[str, str]:
+    if body is None or isinstance(body, bytes):
+        return {"accept": "application/json"}
+    return {"accept": "application/json", "content-type": "application/json"}
+
+
+def target_of(headers: Mapping[str, str]) -> str:
+    """Return the operation that AWS's JSON protocols name in a header."""
+    return next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
+
+
+class Door:
+    """Makes the clients of one run, and closes them. With ``write=False`` none can write.
+
+    That is held twice: by `Client.send`, and by a hook on the connection that sees each request
+    as it goes out.
+    """
+
+    def __init__(self, *, write: bool) -> None:
+        self._write = write
+        self._guard = threading.Lock()
+        self._open: list[httpx.Client] = []
+        self._tls: Any = None
+
+    def connect(
+        self, base: str, dialect: Dialect, sign: Sign, *, also: Iterable[str] = ()
+    ) -> Client:
+        """Return a client for a base URL; ``also`` names paths a run that only reads may POST to.
+
+        The one use of ``also`` is a probe the user asked for: one smallest completion.
+        Raises ProviderError (network refused) for plain http to another machine.
+        """
+        if not _private_road(base):
+            what = "is declared with plain http: a key sent there could be read on the way"
+            raise refusal(dialect.who, Problem.NETWORK_REFUSED, what, "declare it with https://")
+        import httpx
+
+        from reconciler.systems.account.transport import open_http
+
+        probed = Dialect(
+            dialect.who, dialect.classify, dialect.headers, dialect.reading | frozenset(also)
+        )
+
+        def only_reads(request: httpx.Request) -> None:
+            target = request.headers.get("x-amz-target", "")
+            if not probed.reads(request.method, request.url.path, target):
+                raise ByokError(dialect.who, "this run only reads, and a write was about to go out")
+
+        with self._guard:
+            if self._tls is None:
+                self._tls = httpx.create_ssl_context()
+            http = open_http(self._tls, () if self._write else (only_reads,))
+            self._open.append(http)
+        return Client(http, base, probed, sign, write=self._write)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._guard:
+            for http in self._open:
+                http.close()
+            self._open.clear()
+
+
+def _private_road(base: str) -> bool:
+    parts = urlsplit(base)
+    if parts.scheme == "https":
+        return True
+    host = (parts.hostname or "").lower()
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+__all__ = ["Answer", "Client", "Dialect", "Door", "ProviderError", "Sign"]

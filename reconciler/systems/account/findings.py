@@ -1,0 +1,120 @@
+"""What was seen, in words for people: keys, models, limits, and the rows of the guide's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
+from reconciler.systems.account.setting import Setting, Sight
+
+CODES: Mapping[Problem | None, str] = {
+    Problem.WRONG_KIND: "BYOK130",
+    Problem.INVALID_KEY: "BYOK131",
+    Problem.NO_ACCESS: "BYOK132",
+    Problem.NO_MODEL: "BYOK132",
+    Problem.SPENT: "BYOK134",
+    Problem.RATE_LIMITED: "BYOK135",
+    Problem.WRONG_ENDPOINT: "BYOK136",
+    Problem.NOT_THERE: "BYOK136",
+    Problem.NETWORK_REFUSED: "BYOK137",
+    Problem.UNREADABLE: "BYOK137",
+}
+"""The row of the troubleshooting table a problem belongs to; all others are BYOK138."""
+
+OTHER = "BYOK138"
+SOON = 60
+"""Days before its retirement from which a model is warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFact:
+    """What a provider says of one model: when it is retired, and a remark worth reading."""
+
+    retires: date | None = None
+    remark: str = ""
+
+
+def of_error(setting: Setting, error: ByokError, pointer: str = "key") -> Sight:
+    """Turn a failed look into a finding at the key's place; what the user chose is only seen."""
+    match error:
+        case ProviderError():
+            code = CODES.get(error.kind, OTHER)
+            return setting.found(
+                code, f"{error.where} {error.what}", error.way_out, pointer=pointer
+            )
+        case _:
+            return not_probed(setting, str(error))
+
+
+def not_probed(setting: Setting, reason: str) -> Sight:
+    """Say that a key was not looked at, and why."""
+    return setting.saw("key", setting.name, f"not probed: {reason}")
+
+
+def models(setting: Setting, available: Mapping[str, ModelFact]) -> Sight:
+    """Compare the declared models with what the key may use, by id."""
+    sight = Sight()
+    for entry in setting.models():
+        fact = available.get(entry.id)
+        pointer = f"/models/{escape(entry.id)}"
+        if fact is None:
+            sight += setting.found(
+                "BYOK132",
+                f"{entry.id} is not among the models this key may use at {setting.name}",
+                "correct the id, or give the key access to the model",
+                pointer=pointer,
+            )
+            continue
+        remark = f"; {fact.remark}" if fact.remark else ""
+        sight += setting.saw("model", entry.id, f"available to this key{remark}")
+        sight += _retirement(setting, entry.id, fact, pointer)
+    return sight
+
+
+def _retirement(setting: Setting, name: str, fact: ModelFact, pointer: str) -> Sight:
+    today = datetime.now(UTC).date()
+    if fact.retires is None or (fact.retires - today).days > SOON:
+        when = "" if fact.retires is None else f"retires on {fact.retires.isoformat()}"
+        return setting.saw("model", name, when) if when else Sight()
+    verb = "was retired" if fact.retires <= today else "will be retired"
+    return setting.found(
+        "BYOK133",
+        f"{name} {verb} on {fact.retires.isoformat()}",
+        "move to its successor",
+        pointer=pointer,
+    )
+
+
+def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> str:
+    """Return what rate-limit headers say (OpenAI's and Azure's names), or an empty text."""
+    parts = []
+    for unit in ("requests", "tokens"):
+        limit, left = headers.get(f"{prefix}limit-{unit}"), headers.get(f"{prefix}remaining-{unit}")
+        if _count(limit) and _count(left):
+            parts.append(f"{left} of {limit} {unit} left")
+        elif _count(left):
+            parts.append(f"{left} {unit} left")
+    return ", ".join(parts)
+
+
+def _count(text: str | None) -> bool:
+    return text is not None and text.isdecimal()
+
+
+def day(value: object) -> date | None:
+    """Read a day from seconds since 1970 or an ISO text; None where it is neither."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC).date()
+        if isinstance(value, str):
+            return datetime.fromisoformat(value).date()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def escape(name: str) -> str:
+    """Write a name as one part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")

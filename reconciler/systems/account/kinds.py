@@ -1,0 +1,218 @@
+"""The kinds of resource an account holds, and the one System that serves every provider's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from reconciler.codec import nothing, same
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem, StalePlan
+from reconciler.model import Address, Attrs, Change, Observation, Value
+from reconciler.systems import Actual, Applied, Desired, Rules
+from reconciler.systems.account.findings import of_error
+from reconciler.systems.account.setting import Setting, Sight
+
+SETTLING = 12.0
+"""Seconds a provider gets to show what it accepted."""
+
+CLOSED = (Problem.NO_ACCESS, Problem.UNSUPPORTED, Problem.NOT_THERE)
+"""What closes one kind of resource to this credential, and says nothing against the others."""
+
+Named = Mapping[str, Attrs]
+
+
+def _never(_change: Change) -> bool:
+    return False
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of resource: what is wanted and what is there, by natural name.
+
+    ``read`` returns all that is there and may be judged. ``write`` carries one resource from its
+    attributes ``now`` to ``goal`` (name, now, goal); an empty goal takes it away; it may send
+    only what differs. ``final`` tells a change that cannot be taken back. A ``container`` is
+    released on removal. ``exclusive`` maps a resource's name, or ``*`` for all, to how the
+    attributes begin of which the manifest has the whole list (``""``: the resource itself).
+    ``slow`` is the number of seconds after which a write is in force, where the provider says so.
+    """
+
+    name: str
+    desired: Named
+    read: Callable[[], Named]
+    write: Callable[[str, Attrs, Attrs], None]
+    final: Callable[[Change], bool] = _never
+    container: bool = False
+    exclusive: Mapping[str, str] = field(default_factory=dict)
+    slow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A provider's account as a System: its ordinary key observed, its kinds reconciled.
+
+    ``observe`` looks with the ordinary key. ``survey`` returns observations of what only the
+    admin credential sees. ``kinds`` are in the order in which they depend on each other.
+    ``forget`` drops what was read, so that the next read is fresh.
+    """
+
+    setting: Setting
+    observe: Callable[[], Sight]
+    account_id: Callable[[], str]
+    kinds: tuple[Kind, ...] = ()
+    survey: Sequence[Callable[[], Sight]] = ()
+    forget: Callable[[], None] = _nothing
+    settling: float = field(default=SETTLING)
+
+    @property
+    def name(self) -> str:
+        """The system's name."""
+        return self.setting.name
+
+    @property
+    def identity(self) -> str:
+        """The account that the ledger's records are kept under."""
+        return f"{self.setting.name}:{self.account_id()}"
+
+    @property
+    def rules(self) -> Rules:
+        """What the planner must know beyond values."""
+        return Rules(
+            order=tuple(kind.name for kind in self.kinds),
+            containers=frozenset(kind.name for kind in self.kinds if kind.container),
+            exclusive={k.name: k.exclusive for k in self.kinds if k.exclusive},
+            slow={kind.name: kind.slow for kind in self.kinds if kind.slow},
+            final=self._final,
+        )
+
+    def _final(self, change: Change) -> bool:
+        return self._kind(change.address.kind).final(change)
+
+    def desired(self) -> Desired:
+        """Return the manifest's wishes; nothing is asked of the provider."""
+        return Desired(
+            {
+                self.setting.at(kind.name, name): attrs
+                for kind in self.kinds
+                for name, attrs in kind.desired.items()
+            }
+        )
+
+    def actual(self) -> Actual:
+        """Read the account, its kinds at once. Raises ProviderError where all of it is closed.
+
+        What this credential may not do, or the provider does not offer, closes its kind only and
+        is said once.
+        """
+        jobs: list[Callable[[], Sight | Named]] = [self._observed, *self.survey]
+        jobs += [kind.read for kind in self.kinds]
+        with ThreadPoolExecutor(max_workers=min(len(jobs), 6)) as pool:
+            seen = [pool.submit(_caught, job) for job in jobs]
+        answers = [future.result() for future in seen]
+        sights, kinds = answers[: 1 + len(self.survey)], answers[1 + len(self.survey) :]
+        sight = sum((self._sight(answer) for answer in sights), Sight())
+        resources: dict[Address, Attrs] = {}
+        closed: dict[str, str] = {}
+        for kind, answer in zip(self.kinds, kinds, strict=True):
+            match answer:
+                case ProviderError(kind=problem) as error if problem in CLOSED:
+                    closed[kind.name] = str(error)
+                case ByokError() as error:
+                    raise error
+                case Mapping() as named:
+                    for name, attrs in named.items():
+                        resources[self.setting.at(kind.name, name)] = attrs
+        said = tuple(
+            Observation(self.setting.at(name, "*"), f"not judged: {reason}")
+            for name, reason in closed.items()
+        )
+        return Actual(
+            resources=resources,
+            observations=(*sight.observations, *said),
+            diagnostics=sight.diagnostics,
+            closed=closed,
+        )
+
+    def _observed(self) -> Sight:
+        return self.observe()
+
+    def _sight(self, answer: Sight | Named | ByokError) -> Sight:
+        match answer:
+            case Sight() as sight:
+                return sight
+            case ByokError() as error:
+                return of_error(self.setting, error)
+            case _:
+                return Sight()
+
+    def apply(self, change: Change) -> Applied:
+        """Carry out one change and read it back; twice equals once.
+
+        Raises StalePlan when the resource is no longer as the plan saw it, ProviderError when the
+        provider refuses, or shows something else than it accepted.
+        """
+        kind, name = self._kind(change.address.kind), change.address.name
+        now = self._fresh(kind, name)
+        if _stands(now, change):
+            return Applied()
+        moved = [e.name for e in change.edits if not _one_of(now.get(e.name), e.before, e.after)]
+        if moved:
+            what = f"{', '.join(moved)} moved since the plan was made"
+            raise StalePlan(str(change.address), what, "plan again", moved)
+        goal = {**now, **{edit.name: edit.after for edit in change.edits}}
+        kind.write(name, now, {n: value for n, value in goal.items() if not nothing(value)})
+        return self._proved(kind, change)
+
+    def _proved(self, kind: Kind, change: Change) -> Applied:
+        deadline, pause = time.monotonic() + self.settling, 0.1
+        while not _stands(self._fresh(kind, change.address.name), change):
+            if kind.slow:
+                return Applied(notes=(f"{change.address}: {in_force(kind.slow)}",))
+            if time.monotonic() + pause > deadline:
+                what = "was accepted, but reads back different"
+                where = str(change.address)
+                raise ProviderError(where, what, "run byok plan in a while", kind=Problem.UNPROVED)
+            time.sleep(pause)
+            pause = min(pause * 2, 3.0)
+        return Applied()
+
+    def _fresh(self, kind: Kind, name: str) -> Attrs:
+        self.forget()
+        return kind.read().get(name, {})
+
+    def _kind(self, name: str) -> Kind:
+        for kind in self.kinds:
+            if kind.name == name:
+                return kind
+        raise ByokError(f"{self.name}/{name}", "is no kind of resource of this account")
+
+
+def in_force(seconds: int) -> str:
+    """Say how long the provider takes to put a change in force."""
+    hours, minutes = seconds // 3600, max(seconds // 60, 1)
+    span = f"{hours} hour{'s' if hours != 1 else ''}" if hours else f"{minutes} minutes"
+    return f"accepted; the provider takes up to {span} to put it in force"
+
+
+def _caught(job: Callable[[], Sight | Named]) -> Sight | Named | ByokError:
+    try:
+        return job()
+    except ByokError as error:
+        return error
+
+
+def _stands(now: Attrs, change: Change) -> bool:
+    return all(same(now.get(edit.name), edit.after) for edit in change.edits)
+
+
+def _one_of(value: Value, *choices: Value) -> bool:
+    return any(same(value, choice) for choice in choices)
+
+
+__all__ = ["Account", "Kind", "Named"]

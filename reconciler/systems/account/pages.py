@@ -1,0 +1,74 @@
+"""Lists that come in pages, and operations that take their time: both with an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from reconciler.errors import ProviderProblem as Problem
+from reconciler.systems.account.answers import Answer, refusal
+from reconciler.systems.account.client import Client
+
+PAGES = 200
+"""A list of more pages than this is taken for one that never ends."""
+
+Next = Callable[[Answer], "Mapping[str, Any] | str | None"]
+"""Returns what leads to the next page, parameters or a URL; None after the last."""
+
+
+def pages(
+    client: Client, path: str, following: Next, params: Mapping[str, Any] | None = None
+) -> Iterator[Answer]:
+    """Yield the pages of a list. Raises ProviderError (unreadable) for one that never ends.
+
+    A description-driven mock says ``has_more`` for ever, and so may a broken proxy.
+    """
+    base, seen = dict(params or {}), set[str]()
+    where, asked = path, base
+    for _ in range(PAGES):
+        answer = client.get(where, asked)
+        yield answer
+        onward = following(answer)
+        if onward is None:
+            return
+        if str(onward) in seen:
+            break
+        seen.add(str(onward))
+        where, asked = (onward, {}) if isinstance(onward, str) else (path, {**base, **onward})
+    what = "gives a list that never ends"
+    raise refusal(client.who, Problem.UNREADABLE, what)
+
+
+def items(pages_of: Iterator[Answer], name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of every page's list of this name; raises ProviderError for another shape.
+
+    A page without the list is an empty one where the body is an object (Google leaves it out).
+    """
+    for answer in pages_of:
+        found = answer.at(name, default=[])
+        if not isinstance(answer.body, Mapping) or not isinstance(found, list):
+            raise refusal("the provider", Problem.UNREADABLE)
+        yield from (item for item in found if isinstance(item, Mapping))
+
+
+def after_last(answer: Answer) -> Mapping[str, Any] | None:
+    """Follow OpenAI's and Anthropic's lists: ``has_more``, then ``after`` the ``last_id``."""
+    last = answer.at("last_id")
+    return {"after": last} if answer.at("has_more") is True and last else None
+
+
+def until(read: Callable[[], Answer], done: Callable[[Answer], bool], seconds: float) -> Answer:
+    """Read again until an operation is done, at most so many seconds; return the last answer.
+
+    Waits a quarter of a second at first, then longer, up to five.
+    """
+    from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+    polling = Retrying(
+        retry=retry_if_result(lambda answer: not done(answer)),
+        wait=wait_exponential(multiplier=0.25, max=5),
+        stop=stop_after_delay(seconds),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    found: Answer = polling(read)
+    return found

@@ -1,0 +1,152 @@
+"""How bytes get to a provider: deadlines, retries, proxies, and what a broken line means."""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.systems.account.answers import Answer, refusal
+
+if TYPE_CHECKING:
+    import httpx
+    from tenacity import RetryCallState
+
+CONNECT, READ = 5.0, 20.0
+"""Seconds to get through to a provider, and to wait for its next byte."""
+
+EXCHANGE = 40.0
+"""Seconds for one whole answer, however slowly it drips."""
+
+PATIENCE = 20.0
+"""Seconds that retries of one request may take; a longer ``Retry-After`` is not waited for."""
+
+ATTEMPTS = 4
+BODY_LIMIT = 16 * 1024 * 1024
+"""Bytes of one answer after decompression: the largest model lists have about one million."""
+
+AGAIN = (Problem.RATE_LIMITED, Problem.DOWN)
+LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+
+def open_http(
+    tls: ssl.SSLContext, hooks: Iterable[Callable[[httpx.Request], None]]
+) -> httpx.Client:
+    """Open an HTTP client: certificates checked, redirects not followed, loopback without proxy.
+
+    Raises ProviderError (network refused) where the environment names a proxy of an unknown kind.
+    """
+    import httpx
+
+    for name in ("httpx", "httpcore"):  # both would log URLs and headers
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        return httpx.Client(
+            verify=tls,
+            timeout=httpx.Timeout(READ, connect=CONNECT),
+            follow_redirects=False,
+            mounts=dict.fromkeys(LOOPBACK),
+            event_hooks={"request": list(hooks)},
+            headers={"user-agent": "byok"},
+        )
+    except (ImportError, ValueError):
+        what = "cannot be reached: the environment names a proxy of a kind byok does not speak"
+        way_out = "set HTTPS_PROXY to an http:// proxy, or unset it"
+        raise refusal("the network", Problem.NETWORK_REFUSED, what, way_out) from None
+
+
+def patiently(once: Callable[[], Answer], problem: Callable[[Answer], Problem | None]) -> Answer:
+    """Ask again while the provider is busy or down, with jitter; return or raise the last."""
+    from tenacity import (
+        Retrying,
+        retry_if_exception,
+        retry_if_result,
+        stop_after_attempt,
+        stop_before_delay,
+    )
+
+    retrying = Retrying(
+        retry=retry_if_result(lambda answer: problem(answer) in AGAIN)
+        | retry_if_exception(_may_pass),
+        wait=_pause,
+        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(PATIENCE),
+        retry_error_callback=_last,
+    )
+    found: Answer = retrying(once)
+    return found
+
+
+def _last(state: RetryCallState) -> Any:
+    return state.outcome.result() if state.outcome is not None else None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ProviderError) and error.kind is Problem.DOWN
+
+
+def _pause(state: RetryCallState) -> float:
+    outcome = state.outcome
+    told = None
+    if outcome is not None and not outcome.failed:
+        told = told_to_wait(outcome.result())
+    backoff = random.uniform(0.1, 0.4 * 2**state.attempt_number)  # noqa: S311  jitter, no secret
+    return max(told, 0.05) if told is not None else backoff
+
+
+def told_to_wait(answer: Answer) -> float | None:
+    """Return the seconds an answer asks to wait: the longest of all that it says, or None.
+
+    ``retry-after-ms`` and ``x-ms-ratelimit-*-retry-after`` are Azure's (November 2026).
+    """
+    waits = [_seconds(name, value) for name, value in answer.headers.items()]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(name: str, value: str) -> float | None:
+    if name == "retry-after-ms":
+        return float(value) / 1000 if value.isdecimal() else None
+    if name != "retry-after" and not (name.startswith("x-ms-") and name.endswith("retry-after")):
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def unheard(who: str, error: Exception) -> ProviderError:
+    """Say what a broken line means; the library's own text, which has URLs, is not repeated."""
+    import httpx
+
+    if _of_tls(error):
+        what = "cannot be trusted: its certificate does not check out"
+        way_out = "if your network inspects TLS, point SSL_CERT_FILE to its certificate"
+        return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+    match error:
+        case httpx.ProxyError():
+            what = "cannot be reached: the proxy of this machine refuses"
+            return refusal(who, Problem.NETWORK_REFUSED, what, "check HTTPS_PROXY and NO_PROXY")
+        case httpx.DecodingError():
+            return refusal(who, Problem.UNREADABLE)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return refusal(who, Problem.WRONG_ENDPOINT, "has an address that is no URL")
+        case httpx.TimeoutException():
+            return refusal(who, Problem.DOWN, "does not answer in time")
+        case httpx.ConnectError():
+            return refusal(who, Problem.DOWN, "cannot be reached from here")
+        case _:
+            return refusal(who, Problem.DOWN, "broke off in the middle of its answer")
+
+
+def _of_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -76,13 +76,17 @@ def compare(
         written
         if removing and session.options.allow_irreversible
         else released(written, desired.resources, rules),
-        {a for a in judged if targeted(a, scope.targets) and a.kind not in actual.closed},
+        {a for a in judged if targeted(a, scope.targets) and not _closed(a, actual)},
     )
     waiting = dict(_converging(session, system, verdict.changes))
     changes = ordered((c for c in verdict.changes if c.address not in waiting), rules)
     final = tuple(replace(c, irreversible=rules.final(c)) for c in changes)
     verdict = replace(verdict, changes=final)
     return Look(system, desired, actual, written, settled, verdict, waiting)
+
+
+def _closed(address: Address, actual: Actual) -> bool:
+    return address.kind in actual.closed or f"{address.kind}/{address.name}" in actual.closed
 
 
 def targeted(address: Address, targets: Sequence[str]) -> bool:

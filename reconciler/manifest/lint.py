@@ -22,7 +22,8 @@ def lint(manifest: Manifest) -> tuple[Diagnostic, ...]:
     """Return the warnings and notes about a valid manifest, in the order of their places.
 
     What needs Cursor's database, a provider or a secret's value is found elsewhere: BYOK106, 108,
-    111, 115, 116, 122, 123, 125, and 130 to 140. Errors came with `load`. docs/lint.md says why of each.
+    111, 115, 116, 122, 123, 125, and 130 to 140. Errors came with `load`. docs/lint.md says why
+    of each.
     """
     found = [finding for rule in RULES for finding in rule(manifest)]
     return tuple(sorted(found, key=_place))

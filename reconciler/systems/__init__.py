@@ -70,7 +70,7 @@ class Actual:
     """What one system holds now, in the same canonical form; ``pending`` waits for Cursor.
 
     ``cells`` maps an address and attribute to the digest of the encrypted cell that stands there.
-    ``closed`` maps a kind of resource to the reason why nothing of it can be judged.
+    ``closed`` maps a kind of resource, or ``kind/name``, to the reason why it cannot be judged.
     """
 
     resources: Resources = field(default_factory=lambda: EMPTY)

@@ -1,10 +1,90 @@
-"""To be written: one provider's account."""
+"""The team's account at Cursor itself: who uses own keys, which models it allows; read only."""
 
 from __future__ import annotations
 
-from reconciler.systems.account import Account, Setting, Sight
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from reconciler.errors import ProviderError
+from reconciler.spec import CURSOR_TEAM
+from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight
+from reconciler.systems.account.findings import not_probed, of_error
+from reconciler.systems.account.signing import basic
+
+BASE: Final = "https://api.cursor.com"
+DAYS: Final = 30
+"""The longest span of one usage report (Cursor's Admin API, November 2026)."""
+
+NAMED: Final = 20
+DIALECT: Final = Dialect("Cursor's Admin API", reading=frozenset({"/teams/daily-usage-data"}))
+ONLY_THERE: Final = (
+    "the switches for own keys are in the dashboard only: Cursor's API neither reads nor sets them"
+)
 
 
 def account(setting: Setting) -> Account:
-    """Open the account."""
-    return Account(setting=setting, observe=Sight, account_id=lambda: "")
+    """Open the account. It has no ordinary key, so nothing is seen of it without ``--accounts``.
+
+    Raises SecretError or Unapproved for the admin key.
+    """
+    if not setting.judged:
+        reason = "Cursor's Admin API is read with --accounts only"
+        return Account(setting, lambda: not_probed(setting, reason), lambda: CURSOR_TEAM)
+    given: Any = setting.manifest.cursor_team
+    base = given.get("api_base", BASE)
+    key = setting.credential(given.get("admin_key", ()), base, own="api_base" not in given)
+    if key is None:
+        reason = "none of the references in admin_key exists here"
+        return Account(setting, lambda: not_probed(setting, reason), lambda: CURSOR_TEAM)
+    client = setting.door.connect(base, DIALECT, basic(key.secret))
+    return Account(
+        setting,
+        lambda: setting.saw("switches", "own-keys", ONLY_THERE),
+        lambda: _identity(key),
+        survey=(lambda: _usage(setting, client), lambda: _models(setting, client)),
+        forget=client.forget,
+    )
+
+
+def _identity(key: Credential) -> str:
+    """Tell teams apart by their key: the API names no team."""
+    return key.fingerprint
+
+
+def _usage(setting: Setting, client: Client) -> Sight:
+    """Tell who sent requests with an own key, from ``apiKeyReqs`` of the daily report."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    span = {
+        "startDate": _milliseconds(today - timedelta(days=DAYS - 1)),
+        "endDate": _milliseconds(today),
+    }
+    answer = client.ask("/teams/daily-usage-data", span)
+    used: Counter[str] = Counter()
+    for row in answer.at("data", default=[]):
+        count = row.get("apiKeyReqs") if isinstance(row, dict) else None
+        if isinstance(count, int) and count > 0:
+            used[str(row.get("email", "someone"))] += count
+    if not used:
+        return setting.saw("usage", "own-keys", f"nobody used an own key in {DAYS} days")
+    names = ", ".join(f"{email} ({count})" for email, count in used.most_common(NAMED))
+    more = f" and {len(used) - NAMED} more" if len(used) > NAMED else ""
+    return setting.saw("usage", "own-keys", f"requests in {DAYS} days by {names}{more}")
+
+
+def _models(setting: Setting, client: Client) -> Sight:
+    """Tell which models the team allows, where the preview is enabled (Enterprise)."""
+    try:
+        answer = client.get("/teams/model-access/models")
+    except ProviderError as error:
+        if error.kind is not None and error.kind.value in ("no access", "not there"):
+            return setting.saw("models", "allowed", "not offered to this team (Enterprise preview)")
+        return of_error(setting, error, "admin_key")
+    found = answer.at("models", default=answer.body)
+    names = sorted({str(m.get("name") or m.get("id")) for m in found if isinstance(m, dict)})
+    allowed = ", ".join(names[:NAMED]) or "none is named"
+    return setting.saw("models", "allowed", allowed)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -41,6 +41,8 @@ class Kind:
     released on removal. ``exclusive`` maps a resource's name, or ``*`` for all, to how the
     attributes begin of which the manifest has the whole list (``""``: the resource itself).
     ``slow`` is the number of seconds after which a write is in force, where the provider says so.
+    ``missing`` is said of a wanted resource that is not there and that byok does not make; it is
+    then not judged.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Kind:
     container: bool = False
     exclusive: Mapping[str, str] = field(default_factory=dict)
     slow: int = 0
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,12 @@ class Account:
                 case Mapping() as named:
                     for name, attrs in named.items():
                         resources[self.setting.at(kind.name, name)] = attrs
+                    if kind.missing:
+                        lacking = kind.desired.keys() - named.keys()
+                        closed |= {f"{kind.name}/{n}": kind.missing for n in sorted(lacking)}
         said = tuple(
-            Observation(self.setting.at(name, "*"), f"not judged: {reason}")
-            for name, reason in closed.items()
+            Observation(self._closed(place), f"not judged: {reason}")
+            for place, reason in closed.items()
         )
         return Actual(
             resources=resources,
@@ -138,6 +144,10 @@ class Account:
             diagnostics=sight.diagnostics,
             closed=closed,
         )
+
+    def _closed(self, place: str) -> Address:
+        kind, _, name = place.partition("/")
+        return self.setting.at(kind, name or "*")
 
     def _observed(self) -> Sight:
         return self.observe()

@@ -1,7 +1,8 @@
 """What every provider's account is made of: the wire, the kinds of resource, and the words."""
 
 from reconciler.systems.account.answers import Answer, refusal
-from reconciler.systems.account.client import Client, Dialect, Door, Sign
+from reconciler.systems.account.client import Client, Dialect, Sign
+from reconciler.systems.account.door import Door
 from reconciler.systems.account.kinds import Account, Kind, Named
 from reconciler.systems.account.setting import Credential, Setting, Sight, Unapproved
 

@@ -12,7 +12,7 @@ from reconciler.origins import Pairing, origin
 from reconciler.secrets import Secret
 from reconciler.spec import Manifest, ModelEntry
 from reconciler.systems import Vault
-from reconciler.systems.account.client import Door
+from reconciler.systems.account.door import Door
 
 
 @dataclass(frozen=True, slots=True)

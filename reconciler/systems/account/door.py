@@ -1,0 +1,79 @@
+"""Where clients are made and closed: in a run that only reads, none of them can write."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from reconciler.errors import ByokError, ProviderProblem as Problem
+from reconciler.systems.account.answers import refusal
+from reconciler.systems.account.client import Client, Dialect, Sign
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Door:
+    """Makes the clients of one run, and closes them. With ``write=False`` none can write.
+
+    That is held twice: by `Client.send`, and by a hook on the connection that sees each request
+    as it goes out.
+    """
+
+    def __init__(self, *, write: bool) -> None:
+        self._write = write
+        self._guard = threading.Lock()
+        self._open: list[httpx.Client] = []
+        self._tls: Any = None
+
+    def connect(
+        self, base: str, dialect: Dialect, sign: Sign, *, also: Iterable[str] = ()
+    ) -> Client:
+        """Return a client for a base URL; ``also`` names paths a run that only reads may POST to.
+
+        The one use of ``also`` is a probe the user asked for: one smallest completion.
+        Raises ProviderError (network refused) for plain http to another machine.
+        """
+        if not _private_road(base):
+            what = "is declared with plain http: a key sent there could be read on the way"
+            raise refusal(dialect.who, Problem.NETWORK_REFUSED, what, "declare it with https://")
+        import httpx
+
+        from reconciler.systems.account.transport import open_http
+
+        probed = Dialect(
+            dialect.who, dialect.classify, dialect.headers, dialect.reading | frozenset(also)
+        )
+
+        def only_reads(request: httpx.Request) -> None:
+            target = request.headers.get("x-amz-target", "")
+            if not probed.reads(request.method, request.url.path, target):
+                raise ByokError(dialect.who, "this run only reads, and a write was about to go out")
+
+        with self._guard:
+            if self._tls is None:
+                self._tls = httpx.create_ssl_context()
+            http = open_http(self._tls, () if self._write else (only_reads,))
+            self._open.append(http)
+        return Client(http, base, probed, sign, write=self._write)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._guard:
+            for http in self._open:
+                http.close()
+            self._open.clear()
+
+
+def _private_road(base: str) -> bool:
+    parts = urlsplit(base)
+    if parts.scheme == "https":
+        return True
+    host = (parts.hostname or "").lower()
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

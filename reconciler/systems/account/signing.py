@@ -1,4 +1,4 @@
-"""How a credential goes into a request: the one place where an account's secret is exposed."""
+"""How a credential goes into a request: where an account's secret is exposed to be sent."""
 
 from __future__ import annotations
 

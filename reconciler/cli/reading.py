@@ -85,15 +85,25 @@ def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan to this file.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print; text without.")
-def plan(*, out: Path | None, detailed_exitcode: bool, form: str | None) -> int:
+@click.option(
+    "--probe",
+    multiple=True,
+    type=click.Choice(("generate", "cost")),
+    help="Also what costs money: a real completion of each model; AWS Cost Explorer.",
+)
+def plan(
+    *, out: Path | None, detailed_exitcode: bool, form: str | None, probe: tuple[str, ...]
+) -> int:
     """Show what would change. Writes nothing."""
+    from reconciler.cli.probing import agreed
     from reconciler.cli.run import run_options
     from reconciler.engine import refuse_unmatched
     from reconciler.session import reading
     from reconciler.survey import make_plan
 
     scope = options.scope()
-    with reading(run_options()) as session, working("reading"):
+    chosen = run_options(probes=agreed(probe))
+    with reading(chosen) as session, working("reading"):
         planned = make_plan(session, scope)
     refuse_unmatched(planned)
     if out is not None:

@@ -8,7 +8,9 @@ from reconciler.origins import origin
 from reconciler.session import Options
 
 
-def run_options(*, wait: float = 0.0, interactive: bool = False) -> Options:
+def run_options(
+    *, wait: float = 0.0, interactive: bool = False, probes: frozenset[str] = frozenset()
+) -> Options:
     """Gather what the command line asks of a run."""
     given = options.given
     return Options(
@@ -24,6 +26,7 @@ def run_options(*, wait: float = 0.0, interactive: bool = False) -> Options:
         take_over=bool(given("take_over")),
         offline=options.offline(),
         observe=options.observing(),
+        probes=probes,
     )
 
 

@@ -51,6 +51,7 @@ def apply(*, file: Path | None, wait: float) -> int:
 
 @click.command()
 @options.common
+@options.lifting
 @_WAIT
 def destroy(*, wait: float) -> int:
     """Remove everything this team's manifest wrote; what it adopted is released."""
@@ -66,6 +67,7 @@ def destroy(*, wait: float) -> int:
 
 @click.command()
 @options.common
+@options.lifting
 @_WAIT
 @click.argument("run", metavar="[RUN]", required=False, type=click.IntRange(1))
 def rollback(*, run: int | None, wait: float) -> int:

@@ -108,6 +108,13 @@ def seen(observation: Observation) -> tuple[str, str]:
 
 def headline(plan: Plan) -> str:
     """Return a plan's last line: the shortest true summary."""
+    return f"{_summary(plan)}{' ' + OFFLINE if plan.scope.offline else ''}"
+
+
+OFFLINE = "Off line: no account was looked at."
+
+
+def _summary(plan: Plan) -> str:
     counts = plan.summary
     errors = sum(d.severity is Severity.ERROR for d in plan.diagnostics)
     if errors:

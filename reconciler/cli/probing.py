@@ -1,0 +1,56 @@
+"""What costs money is shown before it is spent: the probes of ``plan --probe``."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from typing import Final
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.reading import screen
+from reconciler.errors import Declined, UsageError
+
+PROBES: Final = ("generate", "cost")
+TOKENS_IN: Final = 16
+COST_EXPLORER: Final = "0.01 USD for each page of AWS Cost Explorer, one or two pages"
+
+
+def agreed(chosen: tuple[str, ...]) -> frozenset[str]:
+    """Show what the chosen probes cost, and return them when the user agrees.
+
+    Raises Declined at a no, UsageError where nobody can be asked and --yes is not given.
+    """
+    probes = frozenset(chosen)
+    if not probes or options.offline():
+        return frozenset()
+    if "generate" in probes:
+        screen().say(f"--probe generate sends real requests: {_generating()}")
+    if "cost" in probes:
+        screen().say(f"--probe cost: {COST_EXPLORER}")
+    if options.given("yes"):
+        return probes
+    if not sys.stdin.isatty():
+        what = "costs money, and there is no terminal to ask on"
+        raise UsageError("--probe", what, "give --yes if you are sure")
+    if not click.confirm("Go on?", default=False, err=True):
+        raise Declined("--probe", "declined; nothing was sent")
+    return probes
+
+
+def _generating() -> str:
+    from reconciler.manifest import load
+    from reconciler.pricing import price
+    from reconciler.systems.account.probe import TOKENS
+
+    manifest = load(options.manifest_path())
+    wanted = [m for m in manifest.models.values() if m.enabled and not m.absent]
+    prices = [
+        price(m.provider or m.endpoint or "", m.id, tokens_in=TOKENS_IN, tokens_out=TOKENS)
+        for m in wanted
+    ]
+    total = sum((p.amount for p in prices if p is not None), Decimal())
+    unknown = sum(p is None for p in prices)
+    more = f", and {unknown} whose price is not known" if unknown else ""
+    return f"one to each of {len(wanted)} models, at most {total:.4f} USD by list price{more}"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from reconciler.judge import Look
 from reconciler.model import Cause, Change
 from reconciler.session import Session
+from reconciler.spec import CURSOR
 from reconciler.survey import Planned
 from reconciler.systems.cursor import database
 
@@ -35,15 +36,17 @@ class Standing:
     waiting: tuple[str, ...]
     unknown: tuple[str, ...]
     left_alone: tuple[str, ...]
+    converging: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
-        """Return drifted, pending, unknown, waiting or in sync: the first that applies."""
+        """Return drifted, pending, unknown, waiting, converging or in sync: first that applies."""
         for word, here in (
             ("drifted", self.drifted),
             ("pending", self.to_apply),
             ("unknown", self.unknown),
             ("waiting", self.waiting),
+            ("converging", self.converging),
         ):
             if here:
                 return word
@@ -57,6 +60,7 @@ class Standing:
             (len(self.to_apply), "pending"),
             (len(self.drifted), "drifted"),
             (len(self.waiting), "waiting for Cursor's next start"),
+            (len(self.converging), "converging"),
             (len(self.unknown), "unknown"),
             (len(self.left_alone), "left alone"),
         ):
@@ -80,25 +84,31 @@ def _standing(session: Session, look: Look) -> Standing:
         drifted=tuple(_drifts(session, look, moved)),
         waiting=tuple(sorted(map(str, look.pending))),
         unknown=tuple(map(str, [*look.verdict.unreadable, *look.desired.failed])),
+        converging=tuple(map(str, look.converging)),
         left_alone=tuple(f"{a} left alone: {why}" for a, why in look.desired.skipped.items()),
     )
 
 
 def _drifts(session: Session, look: Look, moved: list[Change]) -> Iterator[Drift]:
     wrote = session.ledger.written_at(look.system.identity, session.owner)
-    try:
-        stamp = database(session.user_data).stat().st_mtime
-        until = datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
-    except OSError:
-        until = None
+    until = _touched(session) if look.system.name == CURSOR else None
     for change in moved:
         names = tuple(edit.name for edit in change.edits)
         yield Drift(str(change.address), names, wrote.get(change.address), until, _by(change))
 
 
+def _touched(session: Session) -> str | None:
+    """Return when Cursor's database was last written; no account tells when it was."""
+    try:
+        stamp = database(session.user_data).stat().st_mtime
+    except OSError:
+        return None
+    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
+
+
 def _by(change: Change) -> str:
     """Name who moved it: Cursor's own account events switch its OpenAI key off (Cursor 2.4+)."""
     switched_off = [(e.name, e.before) for e in change.edits] == [("enabled", False)]
-    if switched_off and change.address.name == "openai":
+    if switched_off and (change.address.system, change.address.name) == (CURSOR, "openai"):
         return "probably by Cursor itself, which switches this off on sign-in and plan changes"
     return "not by byok"

@@ -29,7 +29,7 @@ def status(*, detailed_exitcode: bool) -> int:
 
     scope = options.scope()
     with reading(run_options()) as session, working("reading"):
-        planned = make_plan(session, scope)
+        planned = make_plan(session, scope, watching=False)
         found = standings(session, planned)
     if options.given("json"):
         screen().document({"format": "byok.status/1", "systems": [_status(one) for one in found]})
@@ -58,6 +58,7 @@ def _status(one: Standing) -> dict[str, Any]:
             for d in one.drifted
         ],
         "waiting": list(one.waiting),
+        "converging": list(one.converging),
         "left_alone": list(one.left_alone),
         "unknown": list(one.unknown),
     }

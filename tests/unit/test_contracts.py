@@ -53,6 +53,7 @@ FLOORS = "imports go down only"
 SECRETS = "secrets stay near the wire"
 PURE = "the core does no I/O, not even indirectly"
 SYSTEMS = "systems do not know each other"
+ACCOUNT = "what accounts are made of knows no provider"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +66,11 @@ SYSTEMS = "systems do not know each other"
         ("planner.py", "import os", PURE),
         ("codec.py", "import time", PURE),
         ("render/values.py", "import reconciler.state", PURE),
-        ("systems/one.py", "import reconciler.systems.two", SYSTEMS),
+        ("systems/cursor_team.py", "import reconciler.systems.google", SYSTEMS),
+        ("systems/account/pages.py", "import reconciler.systems.google", ACCOUNT),
     ],
 )
 def test_a_broken_contract_is_named(copy, spoiled, line, contract):
-    (copy / "reconciler/systems/two.py").write_text('"""A system."""\n')
     with (copy / "reconciler" / spoiled).open("a") as file:
         file.write(f"\n{line}\n")
     code, text = lint(copy)

@@ -89,12 +89,22 @@ class Client:
         """
         return self._remembered("GET", path, params, None, {})
 
-    def ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    def ask(
+        self,
+        path: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        remember: bool = True,
+    ) -> Answer:
         """Return the answer to a POST that is documented to read only.
 
+        With ``remember`` off neither question nor answer is kept: one of them is a secret.
         Raises ProviderError as `get`; ByokError where the dialect does not know it as a read.
         """
         self._must_read("POST", path, headers or {})
+        if not remember:
+            return self._exchange("POST", path, None, body, headers or {}, again=True)
         return self._remembered("POST", path, None, body, headers or {})
 
     def send(
@@ -191,9 +201,7 @@ class Client:
             request = self._http.build_request(
                 method,
                 url,
-                params=None
-                if params is None
-                else {k: v for k, v in params.items() if v is not None},
+                params={k: v for k, v in (params or {}).items() if v is not None} or None,
                 content=_content(body),
                 headers={**_kind(body), **self._dialect.headers, **headers},
             )

@@ -69,11 +69,12 @@ def models(setting: Setting, available: Mapping[str, ModelFact]) -> Sight:
             continue
         remark = f"; {fact.remark}" if fact.remark else ""
         sight += setting.saw("model", entry.id, f"available to this key{remark}")
-        sight += _retirement(setting, entry.id, fact, pointer)
+        sight += retirement(setting, entry.id, fact)
     return sight
 
 
-def _retirement(setting: Setting, name: str, fact: ModelFact, pointer: str) -> Sight:
+def retirement(setting: Setting, name: str, fact: ModelFact) -> Sight:
+    """Say when a declared model is retired; a finding from two months before."""
     today = datetime.now(UTC).date()
     if fact.retires is None or (fact.retires - today).days > SOON:
         when = "" if fact.retires is None else f"retires on {fact.retires.isoformat()}"
@@ -83,7 +84,7 @@ def _retirement(setting: Setting, name: str, fact: ModelFact, pointer: str) -> S
         "BYOK133",
         f"{name} {verb} on {fact.retires.isoformat()}",
         "move to its successor",
-        pointer=pointer,
+        pointer=f"/models/{escape(name)}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from reconciler.secrets import Secret
 from reconciler.systems.account.client import Sign
@@ -34,6 +35,11 @@ def header(name: str, secret: Secret, before: str = "") -> Sign:
         return {name: before + secret.expose()}
 
     return sign
+
+
+def form(fields: Mapping[str, str], name: str, secret: Secret) -> bytes:
+    """Return a form's body with a secret among its fields (RFC 6749, section 2.3.1)."""
+    return urlencode({**fields, name: secret.expose()}).encode()
 
 
 def keyless(_request: httpx.Request) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ class Sandbox:
     """Where a sandbox has its parts; all below one folder."""
 
     folder: Path
+    offline: bool = True
 
     @property
     def cursor(self) -> Path:
@@ -50,26 +51,37 @@ class Sandbox:
             "BYOK_CURSOR_DIR": str(self.cursor),
             "BYOK_STATE_DIR": str(self.folder / "state"),
             "SOPS_AGE_KEY_FILE": str(self.identity),
-            "BYOK_OFFLINE": "1",  # its keys are random: no provider is to see them
+            # its keys are random: no provider is to see them
+            **({"BYOK_OFFLINE": "1"} if self.offline else {}),
         }
 
 
-def make(folder: Path) -> Sandbox:
+def make(
+    folder: Path,
+    *,
+    manifest: str | None = None,
+    keys: Mapping[str, Mapping[str, str]] | None = None,
+    offline: bool = True,
+) -> Sandbox:
     """Make a sandbox in a folder that does not exist yet, or is empty.
 
-    The keys are random and open nothing. Raises ByokError when the folder is in use, SecretError
+    The keys are random and open nothing, unless ``manifest`` and ``keys`` of one's own are given,
+    with accounts of one's own for them (``offline=False``). Raises ByokError when the folder is in use, SecretError
     when the real sops or an age key cannot be had (install ``byok[sops]``).
     """
-    box = Sandbox(folder.absolute())
+    box = Sandbox(folder.absolute(), offline)
     if box.folder.exists() and (not box.folder.is_dir() or any(box.folder.iterdir())):
         raise ByokError(str(folder), "is in use", "name a new folder, or delete this one")
     box.manifest.parent.mkdir(parents=True)
     identity, recipient = age_key()
     _write(box.identity, identity, 0o600)
-    _write(box.manifest, MANIFEST)
+    _write(box.manifest, manifest or MANIFEST)
     _write(box.manifest.with_name("manifest.schema.json"), json.dumps(schemas.bundle(), indent=2))
     _write(box.manifest.parent / ".sops.yaml", f"creation_rules:\n  - age: {recipient}\n")
-    _write(box.manifest.parent / "secrets" / "team.enc.yaml", encrypted(sample_keys(), recipient))
+    _write(
+        box.manifest.parent / "secrets" / "team.enc.yaml",
+        encrypted(keys or sample_keys(), recipient),
+    )
     create_fresh_profile(box.cursor)
     lines = (f"export {name}={shlex.quote(value)}\n" for name, value in box.environment.items())
     _write(box.folder / "env.sh", "".join(lines))

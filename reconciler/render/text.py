@@ -14,6 +14,7 @@ from reconciler.render.words import (
     More,
     advice,
     condense,
+    gathered,
     headline,
     place,
     ranked,
@@ -104,16 +105,17 @@ def _row(row: Row, label: str, column: int) -> Line:
 
 
 def _observations(plan: Plan, *, detail: bool) -> Iterator[Line]:
-    shown = plan.observations
+    lines = [(*seen(one), True) for one in plan.observations]
+    shown = lines if detail else gathered(plan.observations)
+    hidden = 0
     if not detail and len(shown) > MANY:
-        shown = shown[:SHOWN_OBSERVATIONS]
+        kept = max(SHOWN_OBSERVATIONS, sum(loud for _, _, loud in shown))
+        shown, hidden = shown[:kept], len(shown) - kept
     if shown:
         yield Line((Span("Seen, and left alone", "bold"),))
-    for observation in shown:
-        address, text = seen(observation)
+    for address, text, _ in shown:
         yield Line((Span("  "), Span(address), Span("  "), Span(text, "dim")), hang=4)
-    if len(shown) < len(plan.observations):
-        hidden = len(plan.observations) - len(shown)
+    if hidden:
         yield Line((Span(f"  {hidden} more (-v shows them)", "dim"),), hang=4)
 
 

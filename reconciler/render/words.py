@@ -101,6 +101,35 @@ def advice(diagnostic: Diagnostic) -> str:
     return f"{text}; {clean(diagnostic.way_out)}" if diagnostic.way_out else text
 
 
+def gathered(observations: Iterable[Observation]) -> list[tuple[str, str, bool]]:
+    """Return one line for all observations of a system and kind that say the same.
+
+    Each line is addresses, text, and whether it must not be hidden: budgets, and what was left
+    out. Those come first, else as they came.
+    """
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for one in observations:
+        at = one.address
+        alike.setdefault((at.system, at.kind, one.text), []).append(at.name)
+    lines = [
+        (clean(f"{system}/{kind}/{_names(names)}"), clean(text), kind == "budget" or _loud(text))
+        for (system, kind, text), names in alike.items()
+    ]
+    return sorted(lines, key=lambda line: not line[2])
+
+
+LOUD = ("not probed", "not judged", "cannot tell", "converging")
+
+
+def _loud(text: str) -> bool:
+    return text.startswith(LOUD)
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
 def seen(observation: Observation) -> tuple[str, str]:
     """Return an observation's address and text."""
     return clean(str(observation.address)), clean(observation.text)

@@ -347,3 +347,27 @@ def test_without_unicode_all_is_ascii():
     text = render_text(one, unicode=False)
     assert text.isascii()
     assert "\\xe9-> -> \\u4e2d" in text
+
+
+def test_observations_alike_are_one_line_and_what_was_left_out_comes_first():
+    models = [seen_at("openai", "model", f"m{n}", "available to this key") for n in range(5)]
+    others = [seen_at("openai", "key", f"k{n}", f"made on day {n}") for n in range(20)]
+    left = seen_at("azure", "key", "azure", "not probed: no key")
+    budget = seen_at("openai", "budget", "monthly", "500.00 USD a month: hard limit")
+    shown = Plan(Scope(), "ab", observations=(*models, *others, left, budget))
+    lines = render_text(shown).splitlines()
+    assert "azure/key/azure  not probed: no key" in lines[1]
+    assert "hard limit" in lines[2]
+    assert "openai/model/m0, m1, m2 and 2 more  available to this key" in lines[3]
+    assert any("more (-v shows them)" in line for line in lines)
+    everything = render_text(shown, detail=True)
+    assert all(str(one.address) in everything for one in shown.observations)
+
+
+def seen_at(system, kind, name, text):
+    return Observation(Address(system, kind, name), text)
+
+
+def test_a_plan_off_line_says_that_no_account_was_looked_at():
+    assert "no account" in render_text(Plan(Scope(offline=True), "ab"))
+    assert "no account" not in render_text(Plan(Scope(), "ab"))

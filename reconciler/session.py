@@ -21,7 +21,7 @@ from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_cr
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
-from reconciler.spec import CURSOR, Manifest, claimant
+from reconciler.spec import ADMIN_KEYS, CURSOR, Manifest, claimant
 from reconciler.systems import System
 from reconciler.systems.account import Account, Door, Setting
 from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
@@ -140,8 +140,8 @@ class Session:
     def _admin(
         self, scope: Scope, name: str, account: Mapping[str, Any]
     ) -> Iterator[Sequence[str]]:
-        if name in scope.systems and not self.options.offline and "admin_key" in account:
-            yield account["admin_key"]
+        if name in scope.systems and not self.options.offline:
+            yield from (account[field] for field in ADMIN_KEYS if field in account)
 
     def _approved_for(self, ref: str, url: str) -> bool:
         """Tell whether a reference may be joined with an origin that is no provider's own."""

@@ -15,6 +15,9 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 CURSOR = "cursor"
 CURSOR_TEAM = "cursor-team"
 PROVIDERS = ("openai", "anthropic", "google", "azure", "bedrock")
+ADMIN_KEYS = ("admin_key", "admin_access_key_id", "admin_secret_access_key", "admin_session_token")
+"""The fields of an account that hold references to what administers it."""
+
 FEATURES = (
     "composer",
     "cmd-k",

@@ -11,7 +11,7 @@ from reconciler.manifest.codes import CODES
 from reconciler.manifest.pointer import escape, shown
 from reconciler.manifest.rules import urls
 from reconciler.model import Diagnostic, Severity
-from reconciler.spec import Endpoint, Manifest, Provider, claimant
+from reconciler.spec import ADMIN_KEYS, Endpoint, Manifest, Provider, claimant
 
 __all__ = ["CODES", "lint", "silence"]
 
@@ -131,7 +131,8 @@ def _shared_key(manifest: Manifest) -> Iterator[Diagnostic]:
 def _references(manifest: Manifest) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for provider in manifest.providers.values():
         path = f"/providers/{provider.name}"
-        secrets = {**provider.secrets, "admin_key": provider.account.get("admin_key", ())}
+        admin = {name: provider.account.get(name, ()) for name in ADMIN_KEYS}
+        secrets = {**provider.secrets, **admin}
         for part, refs in secrets.items():
             yield f"providers.{provider.name}", f"{path}/{part}", refs
     for endpoint in manifest.endpoints.values():

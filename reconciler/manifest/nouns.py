@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler.manifest.document import Document
-from reconciler.spec import Endpoint, Manifest, ModelEntry, Policy, Provider
+from reconciler.spec import ADMIN_KEYS, Endpoint, Manifest, ModelEntry, Policy, Provider
 
 _SECRETS: Final = ("key", "access_key_id", "secret_access_key", "session_token")
 _SETTINGS: Final = ("endpoint", "deployment", "region", "api_version")
 _SWITCHES: Final = ("enabled", "absent", "optional")
 _SLOT: Final = ("type", "base_url", "key", "active")
-_REFERENCES: Final = ("admin_key",)
 _BUILT_IN: Final = ("openai", "anthropic", "google")
 """Providers whose models Cursor knows; every other model is custom unless said."""
 
@@ -100,6 +99,6 @@ def _plain(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _value(name: str, value: Any) -> Any:
-    if name in _REFERENCES:
+    if name in ADMIN_KEYS:
         return references(value)
     return tuple(value) if isinstance(value, list) else value

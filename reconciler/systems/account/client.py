@@ -40,13 +40,15 @@ class Dialect:
 
     ``who`` is its name in errors. ``classify`` reads the provider's own codes and returns None
     where they say nothing. ``headers`` pin versions. ``reading`` holds the POSTs that are
-    documented to read only: paths (``/keys/list``), or values of ``X-Amz-Target``.
+    documented to read only: paths (``/keys/list``), or values of ``X-Amz-Target``. ``text`` says
+    that answers are no JSON: their bodies are handed over as text (AWS's query APIs: XML).
     """
 
     who: str
     classify: Classify = _none
     headers: Mapping[str, str] = field(default_factory=dict)
     reading: frozenset[str] = frozenset()
+    text: bool = False
 
     def reads(self, method: str, path: str, target: str = "") -> bool:
         """Tell whether a request can change nothing."""
@@ -226,7 +228,8 @@ class Client:
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, _json(b"".join(chunks)))
+        read = _text if self._dialect.text else _json
+        answer = Answer(response.status_code, headers, read(b"".join(chunks)))
         if answer.body is NOT_JSON:
             return self._foreign(answer)
         return answer
@@ -240,6 +243,10 @@ class Client:
 
 
 NOT_JSON = object()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def _json(data: bytes) -> Any:

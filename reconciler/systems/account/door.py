@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,9 +45,7 @@ class Door:
 
         from reconciler.systems.account.transport import open_http
 
-        probed = Dialect(
-            dialect.who, dialect.classify, dialect.headers, dialect.reading | frozenset(also)
-        )
+        probed = replace(dialect, reading=dialect.reading | frozenset(also))
 
         def only_reads(request: httpx.Request) -> None:
             target = request.headers.get("x-amz-target", "")

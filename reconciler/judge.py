@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from reconciler import planner
-from reconciler.codec import same
 from reconciler.model import (
     Action,
     Address,
     Attrs,
-    Cause,
     Change,
+    Edit,
     Record,
     Resources,
     Scope,
@@ -78,8 +77,13 @@ def compare(
         else released(written, desired.resources, rules),
         {a for a in judged if targeted(a, scope.targets) and not _closed(a, actual)},
     )
-    waiting = dict(_converging(session, system, verdict.changes))
-    changes = ordered((c for c in verdict.changes if c.address not in waiting), rules)
+    awaited = _awaited(session, system)
+    parted = [
+        (c, _without(c, awaited.get(c.address, {}), actual.resources.get(c.address, {})))
+        for c in verdict.changes
+    ]
+    waiting = {c.address: _told(c.address, rules) for c, rest in parted if rest is not c}
+    changes = ordered((rest for _, rest in parted if rest is not None), rules)
     final = tuple(replace(c, irreversible=rules.final(c)) for c in changes)
     verdict = replace(verdict, changes=final)
     return Look(system, desired, actual, written, settled, verdict, waiting)
@@ -129,32 +133,33 @@ def ordered(changes: Iterable[Change], rules: Rules) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=place))
 
 
-def _converging(
-    session: Session, system: System, changes: Sequence[Change]
-) -> Iterator[tuple[Address, str]]:
-    """Yield the drifts that are no drift: what still stands is what our last write replaced."""
+def _awaited(session: Session, system: System) -> dict[Address, dict[str, Edit]]:
+    """Return the last write to each attribute of a slow kind that need not be in force yet."""
+    found: dict[Address, dict[str, Edit]] = {}
     for kind, seconds in system.rules.slow.items():
-        drifts = {c.address: c for c in changes if c.address.kind == kind and _drift(c)}
         since = datetime.now(UTC) - timedelta(seconds=seconds)
         for step in session.ledger.finished(system.identity, session.owner, since):
-            drift = drifts.get(step.change.address)
-            if drift is not None and _undone(drift, step.change):
-                until = f"within {seconds // 60} minutes of our write"
-                yield drift.address, f"converging: the provider puts it in force {until}"
+            if step.change.address.kind == kind:
+                wrote = {edit.name: edit for edit in step.change.edits}
+                found.setdefault(step.change.address, {}).update(wrote)
+    return found
 
 
-def _drift(change: Change) -> bool:
-    return change.cause is Cause.DRIFT
-
-
-def _undone(drift: Change, write: Change) -> bool:
-    wrote = {edit.name: edit for edit in write.edits}
-    return all(
-        edit.name in wrote
-        and same(edit.before, wrote[edit.name].before)
-        and same(edit.after, wrote[edit.name].after)
-        for edit in drift.edits
+def _without(change: Change, wrote: Mapping[str, Edit], now: Attrs) -> Change | None:
+    """Take out of a change what is no drift: what still stands is what our last write replaced."""
+    edits = tuple(
+        edit
+        for edit in change.edits
+        if edit.name not in wrote or not planner.same_edit(edit, wrote[edit.name])
     )
+    if len(edits) == len(change.edits):
+        return change
+    return replace(change, edits=edits, action=planner.action(now, edits)) if edits else None
+
+
+def _told(address: Address, rules: Rules) -> str:
+    until = f"within {rules.slow[address.kind] // 60} minutes of our write"
+    return f"converging: the provider puts it in force {until}"
 
 
 def _on_record(session: Session, system: System, desired: Desired) -> Written:

@@ -30,10 +30,14 @@ SOON = 60
 
 @dataclass(frozen=True, slots=True)
 class ModelFact:
-    """What a provider says of one model: when it is retired, and a remark worth reading."""
+    """What a provider says of one model: when it is retired, and a remark worth reading.
+
+    ``gone`` says whether it is retired, where the provider tells that apart from the date.
+    """
 
     retires: date | None = None
     remark: str = ""
+    gone: bool | None = None
 
 
 def of_error(setting: Setting, error: ByokError, pointer: str = "key") -> Sight:
@@ -68,21 +72,24 @@ def models(setting: Setting, available: Mapping[str, ModelFact]) -> Sight:
             )
             continue
         remark = f"; {fact.remark}" if fact.remark else ""
-        sight += setting.saw("model", entry.id, f"available to this key{remark}")
+        if not fact.gone:
+            sight += setting.saw("model", entry.id, f"available to this key{remark}")
         sight += retirement(setting, entry.id, fact)
     return sight
 
 
 def retirement(setting: Setting, name: str, fact: ModelFact) -> Sight:
     """Say when a declared model is retired; a finding from two months before."""
-    today = datetime.now(UTC).date()
-    if fact.retires is None or (fact.retires - today).days > SOON:
-        when = "" if fact.retires is None else f"retires on {fact.retires.isoformat()}"
-        return setting.saw("model", name, when) if when else Sight()
-    verb = "was retired" if fact.retires <= today else "will be retired"
+    today, when = datetime.now(UTC).date(), fact.retires
+    past = when is not None and when <= today
+    gone = past if fact.gone is None else fact.gone
+    if not gone and (when is None or (when - today).days > SOON):
+        text = "" if when is None else f"retires on {when.isoformat()}"
+        return setting.saw("model", name, text) if text else Sight()
+    verb = "was retired" if gone else "was to be retired" if past else "will be retired"
     return setting.found(
         "BYOK133",
-        f"{name} {verb} on {fact.retires.isoformat()}",
+        f"{name} {verb}" + (f" on {when.isoformat()}" if when else ""),
         "move to its successor",
         pointer=f"/models/{escape(name)}",
     )

@@ -36,6 +36,8 @@ class Answer:
 
 Classify = Callable[[Answer], Problem | None]
 
+FORBIDDEN = 403
+
 BY_STATUS: Mapping[int, Problem] = {
     401: Problem.INVALID_KEY,
     402: Problem.SPENT,
@@ -48,8 +50,9 @@ BY_STATUS: Mapping[int, Problem] = {
     412: Problem.MOVED,
     429: Problem.RATE_LIMITED,
     501: Problem.UNSUPPORTED,
+    511: Problem.NETWORK_REFUSED,
 }
-"""What a status means where the provider's own code says nothing else (RFC 9110)."""
+"""What a status means where the provider's own code says nothing else (RFC 9110, RFC 6585)."""
 
 WORDS: Mapping[Problem, tuple[str, str]] = {
     Problem.INVALID_KEY: (
@@ -111,7 +114,12 @@ WORDS: Mapping[Problem, tuple[str, str]] = {
 
 
 def by_status(answer: Answer) -> Problem | None:
-    """Return the problem a status stands for by itself; None for 200 to 299."""
+    """Return the problem a status stands for by itself; None for 200 to 299.
+
+    A web page that forbids is a proxy's or a firewall's: APIs forbid in JSON.
+    """
+    if answer.status == FORBIDDEN and "html" in answer.headers.get("content-type", "").lower():
+        return Problem.NETWORK_REFUSED
     if answer.status in BY_STATUS:
         return BY_STATUS[answer.status]
     match answer.status // 100:

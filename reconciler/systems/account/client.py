@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from reconciler.errors import ByokError, ProviderProblem as Problem
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
 from reconciler.origins import origin
 from reconciler.systems.account.answers import Answer, Classify, by_status, refusal
-from reconciler.systems.account.transport import (
-    BODY_LIMIT,
-    EXCHANGE,
-    patiently,
-    unheard,
-)
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +21,8 @@ if TYPE_CHECKING:
 Sign = Callable[["httpx.Request"], Mapping[str, str]]
 """Returns the headers that carry the credential for one request; asked for each anew."""
 
-READS = ("GET", "HEAD")
+READS: Final = ("GET", "HEAD")
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def _none(_: object) -> None:
@@ -127,7 +122,10 @@ class Client:
         if not self._write:
             self._must_read(method, path, headers or {})
         self.forget()
-        return self._exchange(method, path, params, body, headers or {}, again=again)
+        try:
+            return self._exchange(method, path, params, body, headers or {}, again=again)
+        finally:
+            self.forget()  # what another thread read meanwhile may be from before
 
     def forget(self) -> None:
         """Read afresh from now on."""
@@ -168,10 +166,15 @@ class Client:
         *,
         again: bool,
     ) -> Answer:
+        from reconciler.systems.account.transport import patiently
+
         url = self._url(path)
 
         def once() -> Answer:
-            return self._once(method, url, params, body, headers)
+            heard = self._heard(method, url, params, body, headers)
+            if isinstance(heard, ProviderError):
+                raise heard  # here, because the error it stands for holds the URL and the key
+            return heard
 
         answer = patiently(once, self._dialect.problem) if again else once()
         problem = self._dialect.problem(answer)
@@ -181,72 +184,74 @@ class Client:
 
     def _url(self, path: str) -> str:
         """Join a path to the base; a page or operation URL elsewhere is not followed."""
-        if "://" not in path:
+        if _ABSOLUTE.match(path) is None:
             return f"{self._base}/{path.lstrip('/')}"
-        url = urljoin(self._base, path)
-        if origin(url) != origin(self._base):
+        if not _same_origin(path, self._base):
             what = "points to another host; the key was not sent there"
             raise refusal(self.who, Problem.WRONG_ENDPOINT, what)
-        return url
+        return path
 
-    def _once(
+    def _heard(
         self,
         method: str,
         url: str,
         params: Mapping[str, Any] | None,
         body: Any,
         headers: Mapping[str, str],
-    ) -> Answer:
+    ) -> Answer | ProviderError:
+        """Send one request and return what came of it; raises no error that holds what was sent."""
         import httpx
+
+        from reconciler.systems.account.transport import drained, unheard
 
         try:
             request = self._http.build_request(
                 method,
-                url,
-                params={k: v for k, v in (params or {}).items() if v is not None} or None,
+                httpx.URL(url).copy_merge_params(
+                    {k: v for k, v in (params or {}).items() if v is not None}
+                ),
                 content=_content(body),
                 headers={**_kind(body), **self._dialect.headers, **headers},
             )
-            request.headers.update(self._sign(request))
-            return self._read(self._http.send(request, stream=True))
+            credential = self._credential(request)
+            if credential is None:
+                what = "cannot be given this key: it has a character that no header can carry"
+                return refusal(self.who, Problem.INVALID_KEY, what)
+            request.headers.update(credential)
+            response = self._http.send(request, stream=True)
+            return self._answer(response, drained(self.who, response))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise unheard(self.who, error) from None
-        except UnicodeEncodeError:  # its text holds the header
-            what = "cannot be given this key: it has a character that no header can carry"
-            raise refusal(self.who, Problem.INVALID_KEY, what) from None
+            return unheard(self.who, error)
+        except UnicodeEncodeError:
+            what = "cannot be asked for a name with a character that no request can carry"
+            return refusal(self.who, Problem.REJECTED, what)
 
-    def _read(self, response: httpx.Response) -> Answer:
-        """Read an answer to its end, within limits of size and time."""
-        deadline, chunks, size = time.monotonic() + EXCHANGE, [], 0
+    def _credential(self, request: httpx.Request) -> Mapping[str, str] | None:
+        """Return the headers of the credential; None where a header cannot carry it."""
         try:
-            for chunk in response.iter_bytes():
-                size += len(chunk)
-                if size > BODY_LIMIT or time.monotonic() > deadline:
-                    what = "does not come to an end with its answer"
-                    raise refusal(self.who, Problem.UNREADABLE, what)
-                chunks.append(chunk)
-        finally:
-            response.close()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        read = _text if self._dialect.text else _json
-        answer = Answer(response.status_code, headers, read(b"".join(chunks)))
-        if answer.body is NOT_JSON:
-            return self._foreign(answer)
-        return answer
+            credential = self._sign(request)
+        except UnicodeEncodeError:
+            return None
+        fits = (value.isascii() and value.isprintable() for value in credential.values())
+        return credential if all(fits) else None
 
-    def _foreign(self, answer: Answer) -> Answer:
+    def _answer(self, response: httpx.Response, data: bytes) -> Answer | ProviderError:
         """Take an error without JSON by its status; a success without JSON is somebody else's."""
-        plain = Answer(answer.status, answer.headers)
-        if answer.status // 100 != 2:  # noqa: PLR2004  the class of success (RFC 9110)
-            return plain
-        raise refusal(self.who, Problem.UNREADABLE, "answered with a page that is not JSON")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        body = (_text if self._dialect.text else _json)(data)
+        if body is not NOT_JSON:
+            return Answer(response.status_code, headers, body)
+        if response.is_success:
+            return refusal(self.who, Problem.UNREADABLE, "answered with a page that is not its own")
+        return Answer(response.status_code, headers)
 
 
-NOT_JSON = object()
+NOT_JSON: Final = object()
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+def _text(data: bytes) -> Any:
+    page = data[:100].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return NOT_JSON if page else data.decode("utf-8", "replace")
 
 
 def _json(data: bytes) -> Any:
@@ -256,6 +261,13 @@ def _json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return NOT_JSON
+
+
+def _same_origin(url: str, base: str) -> bool:
+    try:
+        return origin(url) == origin(base)
+    except ValueError:
+        return False
 
 
 def _content(body: Any) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reconciler.errors import ByokError, ProviderProblem as Problem
+from reconciler.origins import origin
 from reconciler.systems.account.answers import refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 
@@ -36,26 +36,28 @@ class Door:
         """Return a client for a base URL; ``also`` names paths a run that only reads may POST to.
 
         The one use of ``also`` is a probe the user asked for: one smallest completion.
-        Raises ProviderError (network refused) for plain http to another machine.
+        Raises ProviderError: network refused for plain http to another machine, wrong endpoint
+        for a base that is no plain URL.
         """
-        if not _private_road(base):
+        if not _plain(base):
+            raise refusal(dialect.who, Problem.WRONG_ENDPOINT, "has an address that is no URL")
+        near = _loopback(base)
+        if not near and urlsplit(base).scheme.lower() != "https":
             what = "is declared with plain http: a key sent there could be read on the way"
             raise refusal(dialect.who, Problem.NETWORK_REFUSED, what, "declare it with https://")
-        import httpx
-
-        from reconciler.systems.account.transport import open_http
+        from reconciler.systems.account.transport import open_http, trusted
 
         probed = replace(dialect, reading=dialect.reading | frozenset(also))
 
         def only_reads(request: httpx.Request) -> None:
             target = request.headers.get("x-amz-target", "")
-            if not probed.reads(request.method, request.url.path, target):
+            if not probed.reads(request.method, _path(request), target):
                 raise ByokError(dialect.who, "this run only reads, and a write was about to go out")
 
         with self._guard:
             if self._tls is None:
-                self._tls = httpx.create_ssl_context()
-            http = open_http(self._tls, () if self._write else (only_reads,))
+                self._tls = trusted()
+            http = open_http(self._tls, () if self._write else (only_reads,), direct=near)
             self._open.append(http)
         return Client(http, base, probed, sign, write=self._write)
 
@@ -67,11 +69,24 @@ class Door:
             self._open.clear()
 
 
-def _private_road(base: str) -> bool:
-    parts = urlsplit(base)
-    if parts.scheme == "https":
-        return True
-    host = (parts.hostname or "").lower()
+def _path(request: httpx.Request) -> str:
+    """Return a request's path; one with a hidden slash stays encoded, and matches nothing."""
+    raw = request.url.raw_path.partition(b"?")[0].decode("ascii")
+    return raw if "%2f" in raw.lower() else request.url.path
+
+
+def _plain(base: str) -> bool:
+    try:
+        origin(base)
+    except ValueError:
+        return False
+    return "?" not in base and "#" not in base
+
+
+def _loopback(base: str) -> bool:
+    import ipaddress
+
+    host = (urlsplit(base).hostname or "").lower()
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

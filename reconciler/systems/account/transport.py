@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import ssl
+import time
+import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.systems.account.answers import Answer, refusal
@@ -34,11 +36,31 @@ AGAIN = (Problem.RATE_LIMITED, Problem.DOWN)
 LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
-def open_http(
-    tls: ssl.SSLContext, hooks: Iterable[Callable[[httpx.Request], None]]
-) -> httpx.Client:
-    """Open an HTTP client: certificates checked, redirects not followed, loopback without proxy.
+def trusted() -> ssl.SSLContext:
+    """Return what certificates are checked against: httpx's, or those of SSL_CERT_FILE or _DIR.
 
+    Raises ProviderError (network refused) where these name no certificates.
+    """
+    import httpx
+
+    try:
+        return httpx.create_ssl_context()
+    except OSError:
+        lost = refusal(
+            "the network",
+            Problem.NETWORK_REFUSED,
+            "cannot be used: SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates",
+            "point it to a file of certificates, or unset it",
+        )
+    raise lost
+
+
+def open_http(
+    tls: ssl.SSLContext, hooks: Iterable[Callable[[httpx.Request], None]], *, direct: bool = False
+) -> httpx.Client:
+    """Open an HTTP client: certificates checked, redirects not followed.
+
+    Loopback is reached without a proxy; ``direct`` asks that of every host.
     Raises ProviderError (network refused) where the environment names a proxy of an unknown kind.
     """
     import httpx
@@ -50,14 +72,70 @@ def open_http(
             verify=tls,
             timeout=httpx.Timeout(READ, connect=CONNECT),
             follow_redirects=False,
+            trust_env=not direct,
             mounts=dict.fromkeys(LOOPBACK),
             event_hooks={"request": list(hooks)},
-            headers={"user-agent": "byok"},
+            headers={"user-agent": "byok", "accept-encoding": "gzip"},
         )
-    except (ImportError, ValueError):
+    except (ImportError, ValueError, httpx.InvalidURL):
         what = "cannot be reached: the environment names a proxy of a kind byok does not speak"
-        way_out = "set HTTPS_PROXY to an http:// proxy, or unset it"
-        raise refusal("the network", Problem.NETWORK_REFUSED, what, way_out) from None
+        way_out = "set HTTPS_PROXY to an http:// proxy, or unset it and ALL_PROXY"
+        lost = refusal("the network", Problem.NETWORK_REFUSED, what, way_out)
+    raise lost  # here, because the proxy's URL may hold a password
+
+
+class _Unpack(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
+
+
+class _Plain:
+    """Unpacks what is not packed."""
+
+    eof = True
+
+    def decompress(self, data: bytes, _max_length: int = 0, /) -> bytes:
+        return data
+
+
+def drained(who: str, response: httpx.Response) -> bytes:
+    """Read an answer to its end and close it, within limits of size, unpacked too, and of time.
+
+    Raises ProviderError: unreadable beyond a limit, down where a packed answer breaks off.
+    """
+    deadline, chunks, size = time.monotonic() + EXCHANGE, list[bytes](), 0
+    unpack = _unpacker(who, response)
+    try:
+        for packed in response.iter_raw():
+            chunk = unpack.decompress(packed, BODY_LIMIT - size + 1)
+            size += len(chunk)
+            if size > BODY_LIMIT or time.monotonic() > deadline:
+                what = "does not come to an end with its answer"
+                raise refusal(who, Problem.UNREADABLE, what)
+            chunks.append(chunk)
+    except zlib.error:
+        lost = refusal(who, Problem.UNREADABLE)
+    else:
+        if unpack.eof or not chunks:
+            return b"".join(chunks)
+        lost = refusal(who, Problem.DOWN, "broke off in the middle of its answer")
+    finally:
+        response.close()
+    raise lost
+
+
+def _unpacker(who: str, response: httpx.Response) -> _Unpack:
+    """Return what unpacks an answer: we ask for gzip, and take nothing that packs twice."""
+    match response.headers.get("content-encoding", "").strip().lower():
+        case "" | "identity":
+            return _Plain()
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either header
+        case _:
+            response.close()
+            raise refusal(who, Problem.UNREADABLE)
 
 
 def patiently(once: Callable[[], Answer], problem: Callable[[Answer], Problem | None]) -> Answer:
@@ -94,8 +172,9 @@ def _pause(state: RetryCallState) -> float:
     told = None
     if outcome is not None and not outcome.failed:
         told = told_to_wait(outcome.result())
-    backoff = random.uniform(0.1, 0.4 * 2**state.attempt_number)  # noqa: S311  jitter, no secret
-    return max(told, 0.05) if told is not None else backoff
+    if told is not None:  # everybody is told the same: part them a little
+        return told + random.uniform(0.05, 0.25)  # noqa: S311  jitter, no secret
+    return random.uniform(0.1, 0.4 * 2**state.attempt_number)  # noqa: S311
 
 
 def told_to_wait(answer: Answer) -> float | None:
@@ -116,7 +195,7 @@ def _seconds(name: str, value: str) -> float | None:
         return float(value)
     try:
         return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
 
@@ -124,29 +203,40 @@ def unheard(who: str, error: Exception) -> ProviderError:
     """Say what a broken line means; the library's own text, which has URLs, is not repeated."""
     import httpx
 
-    if _of_tls(error):
-        what = "cannot be trusted: its certificate does not check out"
-        way_out = "if your network inspects TLS, point SSL_CERT_FILE to its certificate"
-        return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+    if isinstance(error, httpx.ConnectError):
+        return _unconnected(who, error)
     match error:
         case httpx.ProxyError():
             what = "cannot be reached: the proxy of this machine refuses"
             return refusal(who, Problem.NETWORK_REFUSED, what, "check HTTPS_PROXY and NO_PROXY")
-        case httpx.DecodingError():
-            return refusal(who, Problem.UNREADABLE)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return refusal(who, Problem.WRONG_ENDPOINT, "has an address that is no URL")
         case httpx.TimeoutException():
             return refusal(who, Problem.DOWN, "does not answer in time")
-        case httpx.ConnectError():
-            return refusal(who, Problem.DOWN, "cannot be reached from here")
         case _:
             return refusal(who, Problem.DOWN, "broke off in the middle of its answer")
 
 
-def _of_tls(error: BaseException | None) -> bool:
+def _unconnected(who: str, error: BaseException) -> ProviderError:
+    match _of_tls(error):
+        case None:
+            return refusal(who, Problem.DOWN, "cannot be reached from here")
+        case ssl.SSLCertVerificationError():
+            what = "cannot be trusted: its certificate does not check out"
+            way_out = (
+                "if your network inspects TLS, point SSL_CERT_FILE to its certificate;"
+                " see that this machine's clock is right"
+            )
+            return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+        case _:
+            what = "cannot be reached: what answers there does not speak TLS as it should"
+            way_out = "see whether a firewall or a proxy is in the way, and check the base URL"
+            return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+
+
+def _of_tls(error: BaseException | None) -> ssl.SSLError | None:
     while error is not None:
-        if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY" in str(error):
-            return True
+        if isinstance(error, ssl.SSLError):
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None

@@ -18,7 +18,7 @@ from reconciler.errors import (
     loudest,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
-from reconciler.judge import Look, targeted
+from reconciler.judge import Look, closed, targeted
 from reconciler.ledger import Evidence
 from reconciler.model import (
     Address,
@@ -179,6 +179,8 @@ def _fresh(saved: Plan, fresh: Plan) -> None:
 def settle_steps(session: Session, look: Look) -> None:
     """Record what became of steps that a killed run left open, as far as it can be read."""
     for step in session.ledger.open_steps(look.system.identity, session.owner):
+        if closed(step.change.address, look.actual, look.system.rules):
+            continue
         now = look.actual.resources.get(step.change.address, {})
         if not any(isinstance(now.get(edit.name), Unknown) for edit in step.change.edits):
             session.ledger.settle_step(step.id, look.settled.get(step.change.address, {}))

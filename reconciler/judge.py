@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from reconciler import planner
+from reconciler.codec import nothing
 from reconciler.model import (
     Action,
     Address,
@@ -63,7 +64,8 @@ def compare(
     """
     rules = system.rules
     written = _on_record(session, system, desired)
-    settled = planner.settle(session.intents(system), actual.resources, written)
+    begun = (c for c in session.intents(system) if not closed(c.address, actual, rules))
+    settled = planner.settle(begun, actual.resources, written)
     written = planner.overlay(written, settled)
     if not removing:
         desired = replace(desired, resources=whole(desired.resources, actual.resources, rules))
@@ -75,7 +77,7 @@ def compare(
         written
         if removing and session.options.allow_irreversible
         else released(written, desired.resources, rules),
-        {a for a in judged if targeted(a, scope.targets) and not _closed(a, actual)},
+        {a for a in judged if targeted(a, scope.targets) and not closed(a, actual, rules)},
     )
     awaited = _awaited(session, system)
     parted = [
@@ -89,8 +91,11 @@ def compare(
     return Look(system, desired, actual, written, settled, verdict, waiting)
 
 
-def _closed(address: Address, actual: Actual) -> bool:
-    return address.kind in actual.closed or f"{address.kind}/{address.name}" in actual.closed
+def closed(address: Address, actual: Actual, rules: Rules) -> bool:
+    """Tell whether nobody can say what is at an address: its kind, or it alone, is closed to us."""
+    unknown = rules.kinds is not None and address.kind not in rules.kinds
+    shut = actual.closed.keys() & {address.kind, f"{address.kind}/{address.name}"}
+    return unknown or bool(shut)
 
 
 def targeted(address: Address, targets: Sequence[str]) -> bool:
@@ -106,7 +111,11 @@ def whole(desired: Resources, actual: Resources, rules: Rules) -> Resources:
         begins = table.get(address.name, table.get("*"))
         mine = desired.get(address, {})
         if begins is not None:
-            surplus = {n: None for n in attrs if n.startswith(begins) and n not in mine}
+            surplus = {
+                n: None
+                for n, value in attrs.items()
+                if n.startswith(begins) and n not in mine and not nothing(value)
+            }
             extra |= {address: {**mine, **surplus}} if surplus else {}
     return {**desired, **extra}
 

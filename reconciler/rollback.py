@@ -10,7 +10,7 @@ from reconciler.codec import same
 from reconciler.engine import Confirm, run_changes, settle_steps, touches_cursor
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
-from reconciler.judge import Look, ordered
+from reconciler.judge import Look, closed, ordered
 from reconciler.ledger import Run, Step
 from reconciler.model import (
     Address,
@@ -88,8 +88,11 @@ def _taken_back(
     session: Session, look: Look, steps: Sequence[Step], run: Run
 ) -> tuple[list[Change], list[Observation]]:
     """Return the changes that take a run's steps on one system back, and what is left of them."""
+    rules = look.system.rules
     undone = [
-        _undo(
+        (None, Observation(step.change.address, "left as it is: nobody can tell what is there"))
+        if closed(step.change.address, look.actual, rules)
+        else _undo(
             step,
             look.actual.resources.get(step.change.address, {}),
             _there_before(session, look, step.change.address, run),
@@ -97,7 +100,6 @@ def _taken_back(
         for step in reversed(steps)
         if step.system == look.system.identity
     ]
-    rules = look.system.rules
     changes = ordered((change for change, _ in undone if change is not None), rules)
     final = [replace(change, irreversible=rules.final(change)) for change in changes]
     return final, [note for _, note in undone if note is not None]

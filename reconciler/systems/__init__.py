@@ -89,6 +89,8 @@ def _never(_change: Change) -> bool:
 class Rules:
     """What must be known of a system's kinds of resource to plan them, beyond their values.
 
+    ``kinds`` are all that can be judged now (None: every one): what is on record of another kind
+    is neither gone nor forgotten.
     ``order``: kinds in the order in which they depend on each other; others come first.
     ``containers``: kinds that are released, not deleted, when the manifest drops them.
     ``exclusive``: by kind and name (``*`` for all), how the attributes begin of which the manifest
@@ -101,6 +103,7 @@ class Rules:
     exclusive: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: EMPTY)
     slow: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     final: Callable[[Change], bool] = _never
+    kinds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class Account:
             exclusive={k.name: k.exclusive for k in self.kinds if k.exclusive},
             slow={kind.name: kind.slow for kind in self.kinds if kind.slow},
             final=self._final,
+            kinds=frozenset(kind.name for kind in self.kinds),
         )
 
     def _final(self, change: Change) -> bool:

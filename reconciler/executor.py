@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.errors import ByokError, ProviderError
 from reconciler.ledger import Evidence, Ledger
-from reconciler.model import Address, Change, Record, Sealed, Written
+from reconciler.model import Address, Change, Record, Sealed, Value, Written
 from reconciler.planner import record_of
 from reconciler.systems import Applied, System
 
@@ -123,6 +123,7 @@ def _step(change: Change, records: Mapping[str, Record], run: Execution) -> Appl
         run.ledger.fail_step(step, str(error))
         raise
     done = _with_copies(change, run.recorder(change, records), applied.kept)
+    done |= _as_found(done, records, applied.found)
     proof = _evidence(change, done, applied, run)
     run.ledger.finish_step(step, done, proof, "; ".join(applied.notes))
     return applied
@@ -142,6 +143,17 @@ def _with_copies(
         if record is not None and name in copied and record.before == copied[name]
         else record
         for name, record in records.items()
+    }
+
+
+def _as_found(
+    done: Mapping[str, Record | None], old: Mapping[str, Record], found: Mapping[str, Value]
+) -> dict[str, Record | None]:
+    """Let a removal bring back what stood there in truth, where the plan saw nothing yet."""
+    return {
+        name: replace(record, before=found[name])
+        for name, record in done.items()
+        if record is not None and name in found and name not in old
     }
 
 

@@ -94,6 +94,15 @@ class Ledger:
         )
         return {Address.parse(address): other for address, other in rows}
 
+    def recorded(self, owner: str) -> frozenset[Address]:
+        """Return the addresses in accounts, of whatever identity, that this owner ever wrote to."""
+        rows = self._db.rows(
+            "SELECT address FROM written WHERE owner=?1 AND address NOT LIKE 'cursor/%'"
+            " UNION SELECT address FROM step WHERE owner=?1 AND address NOT LIKE 'cursor/%'",
+            (owner,),
+        )
+        return frozenset(Address.parse(address) for (address,) in rows)
+
     def evidence(self, column: str) -> Mapping[str, str]:
         """Map recorded source versions or cell digests to the fingerprint they stand for."""
         query = {

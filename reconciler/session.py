@@ -70,6 +70,7 @@ class Session:
     door: Door
     granted: set[tuple[str, str]]
     joined: set[tuple[str, str]]
+    recorded: frozenset[Address]
 
     @property
     def owner(self) -> str:
@@ -98,6 +99,7 @@ class Session:
                 probes=self.options.probes,
                 approved=self._approved_for,
                 env=self.options.env,
+                recorded=frozenset(at for at in self.recorded if at.system == name),
             )
         )
 
@@ -271,6 +273,7 @@ def _open(
         door,
         set(),
         set(),
+        ledger.recorded(manifest.team),
     )
     session.granted.update(session.approvals())
     return session

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from reconciler.errors import ByokError
-from reconciler.model import Address, Change, Diagnostic, Observation, Resources, Sealed
+from reconciler.model import Address, Change, Diagnostic, Observation, Resources, Sealed, Value
 from reconciler.secrets import Secret
 
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
@@ -111,13 +111,15 @@ class Applied:
     """What the ledger must know of one applied change.
 
     ``cells`` maps an attribute to the digest of the encrypted cell written (absent when handed
-    over); ``kept`` maps an attribute to the ``snapshot://`` reference of what it replaced.
+    over); ``kept`` maps an attribute to the ``snapshot://`` reference of what it replaced;
+    ``found`` maps an attribute to what stood there where the plan could not see anything yet.
     """
 
     cells: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     kept: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     pending: bool = False
     notes: tuple[str, ...] = ()
+    found: Mapping[str, Value] = field(default_factory=lambda: EMPTY)
 
 
 class System(Protocol):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.codec import nothing, same
 from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem, StalePlan
-from reconciler.model import Address, Attrs, Change, Observation, Value
+from reconciler.model import Address, Attrs, Change, Edit, Observation, Value
 from reconciler.systems import Actual, Applied, Desired, Rules
 from reconciler.systems.account.findings import of_error
 from reconciler.systems.account.setting import Setting, Sight
@@ -42,7 +42,10 @@ class Kind:
     attributes begin of which the manifest has the whole list (``""``: the resource itself).
     ``slow`` is the number of seconds after which a write is in force, where the provider says so.
     ``missing`` is said of a wanted resource that is not there and that byok does not make; it is
-    then not judged.
+    then not judged. ``barred`` maps what is not judged, whatever is there, to the reason.
+    ``supplied``: the provider fills the attributes itself as soon as the container is made, and
+    none can be taken away: what the plan saw nothing of may have a value by now, and one of which
+    nobody knows what was there before stays.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Kind:
     exclusive: Mapping[str, str] = field(default_factory=dict)
     slow: int = 0
     missing: str = ""
+    barred: Mapping[str, str] = field(default_factory=dict)
+    supplied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ class Account:
         resources: dict[Address, Attrs] = {}
         closed: dict[str, str] = {}
         for kind, answer in zip(self.kinds, kinds, strict=True):
+            closed |= {f"{kind.name}/{n}": reason for n, reason in kind.barred.items()}
             match answer:
                 case ProviderError(kind=problem) as error if problem in CLOSED:
                     closed[kind.name] = str(error)
@@ -170,28 +176,30 @@ class Account:
         """
         kind, name = self._kind(change.address.kind), change.address.name
         now = self._fresh(kind, name)
-        if _stands(now, change):
-            return Applied()
-        moved = [e.name for e in change.edits if not _one_of(now.get(e.name), e.before, e.after)]
+        if _stands(kind, now, change):
+            return _applied(kind, now, change)
+        moved = [e.name for e in change.edits if not _as_planned(kind, now.get(e.name), e)]
         if moved:
             what = f"{', '.join(moved)} moved since the plan was made"
             raise StalePlan(str(change.address), what, "plan again", moved)
         goal = {**now, **{edit.name: edit.after for edit in change.edits}}
         kind.write(name, now, {n: value for n, value in goal.items() if not nothing(value)})
-        return self._proved(kind, change)
+        late = self._prove(kind, change)
+        done = _applied(kind, now, change)
+        return replace(done, notes=(*done.notes, *late))
 
-    def _proved(self, kind: Kind, change: Change) -> Applied:
+    def _prove(self, kind: Kind, change: Change) -> tuple[str, ...]:
         deadline, pause = time.monotonic() + self.settling, 0.1
-        while not _stands(self._fresh(kind, change.address.name), change):
+        while not _stands(kind, self._fresh(kind, change.address.name), change):
             if kind.slow:
-                return Applied(notes=(f"{change.address}: {in_force(kind.slow)}",))
+                return (f"{change.address}: {in_force(kind.slow)}",)
             if time.monotonic() + pause > deadline:
                 what = "was accepted, but reads back different"
                 where = str(change.address)
                 raise ProviderError(where, what, "run byok plan in a while", kind=Problem.UNPROVED)
             time.sleep(pause)
             pause = min(pause * 2, 3.0)
-        return Applied()
+        return ()
 
     def _fresh(self, kind: Kind, name: str) -> Attrs:
         self.forget()
@@ -218,12 +226,31 @@ def _caught(job: Callable[[], Sight | Named]) -> Sight | Named | ByokError:
         return error
 
 
-def _stands(now: Attrs, change: Change) -> bool:
-    return all(same(now.get(edit.name), edit.after) for edit in change.edits)
+def _stands(kind: Kind, now: Attrs, change: Change) -> bool:
+    return all(same(now.get(e.name), e.after) or _stays(kind, e) for e in change.edits)
 
 
-def _one_of(value: Value, *choices: Value) -> bool:
-    return any(same(value, choice) for choice in choices)
+def _stays(kind: Kind, edit: Edit) -> bool:
+    """Tell whether a value is left where it is: it cannot be taken away, nor put back."""
+    return kind.supplied and nothing(edit.after)
+
+
+def _as_planned(kind: Kind, value: Value, edit: Edit) -> bool:
+    unseen = kind.supplied and nothing(edit.before)
+    return unseen or same(value, edit.before) or same(value, edit.after)
+
+
+def _applied(kind: Kind, now: Attrs, change: Change) -> Applied:
+    """Tell what the plan could not know of attributes that the provider fills itself."""
+    if not kind.supplied:
+        return Applied()
+    found = {e.name: now.get(e.name) for e in change.edits if nothing(e.before)}
+    left = [e.name for e in change.edits if nothing(e.after) and not nothing(now.get(e.name))]
+    what = "stays: nobody knows what the provider had there before"
+    return Applied(
+        found={name: value for name, value in found.items() if not nothing(value)},
+        notes=tuple(f"{change.address}: {name} {what}" for name in left),
+    )
 
 
 __all__ = ["Account", "Kind", "Named"]

@@ -54,7 +54,8 @@ class Setting:
     ``name`` is the system (``openai``, or an endpoint's name), ``pointer`` its place in the
     manifest (``/providers/openai``). ``judged``: the admin credential may be used. ``probes``
     holds what was asked for beyond reading: ``generate``, ``cost``. ``approved`` tells whether a
-    reference may be joined with a URL that is not the provider's own.
+    reference may be joined with a URL that is not the provider's own. ``recorded`` holds what this
+    team ever wrote there: what the manifest no longer names is found again by it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Setting:
     probes: frozenset[str] = frozenset()
     approved: Callable[[str, str], bool] = lambda _ref, _url: False
     env: Mapping[str, str] = field(default_factory=dict)
+    recorded: frozenset[Address] = frozenset()
 
     def at(self, kind: str, name: str) -> Address:
         """Return an address of this account."""

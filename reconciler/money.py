@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,8 @@ from typing import Any
 
 CENT = Decimal("0.01")
 NANO = 1_000_000_000
+HIGHEST, DIGITS = Decimal(10) ** 15, 28
+"""Beyond these is no budget, and arithmetic would round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +19,20 @@ class Money:
     """An exact amount in units of a currency (dollars, never cents), printed as ``50.00 USD``.
 
     Every API's unit is turned into this at its edge; the forms are those of the providers'
-    references of November 2026. Every maker raises ValueError for what is no amount.
+    references of November 2026. Every maker raises ValueError for what is no amount, or no
+    currency of three letters (ISO 4217).
     """
 
     amount: Decimal
     currency: str = "USD"
 
+    def __post_init__(self) -> None:
+        if re.fullmatch(r"[A-Z]{3}", self.currency) is None:
+            raise ValueError("this is no currency")
+
     def __str__(self) -> str:
-        shown = self.amount.quantize(CENT) if self.amount == round(self.amount, 2) else self.amount
+        cents = self.amount.quantize(CENT)
+        shown = cents if self.amount == cents else self.amount.normalize()
         return f"{shown:f} {self.currency}"
 
     @classmethod
@@ -41,9 +50,15 @@ class Money:
 
     @classmethod
     def of_google(cls, money: Mapping[str, Any]) -> Money:
-        """Read google.type.Money: ``units`` as text, ``nanos`` as int, ``currencyCode``."""
-        nanos = _decimal(money.get("nanos", 0)) / NANO
-        return cls.of(_decimal(money.get("units", "0")) + nanos, str(money.get("currencyCode", "")))
+        """Read google.type.Money: ``units`` as text, ``nanos`` as int, ``currencyCode``.
+
+        Both are whole, and of one sign.
+        """
+        units, nanos = _decimal(money.get("units", "0")), _decimal(money.get("nanos", 0))
+        whole = units == units.to_integral_value() and nanos == nanos.to_integral_value()
+        if not whole or abs(nanos) >= NANO or units * nanos < 0:
+            raise ValueError("this is no amount of money")
+        return cls.of(units + nanos / NANO, str(money.get("currencyCode", "")))
 
     @classmethod
     def parse(cls, text: str) -> Money:
@@ -61,10 +76,12 @@ class Money:
 
     @property
     def google(self) -> dict[str, Any]:
-        """Return google.type.Money."""
+        """Return google.type.Money. Raises ValueError for a fraction of a nano."""
         units = int(self.amount)
-        nanos = int((self.amount - units) * NANO)
-        return {"currencyCode": self.currency, "units": str(units), "nanos": nanos}
+        nanos = (self.amount - units) * NANO
+        if nanos != nanos.to_integral_value():
+            raise ValueError("an amount is to the billionth")
+        return {"currencyCode": self.currency, "units": str(units), "nanos": int(nanos)}
 
     @property
     def number(self) -> float:
@@ -77,7 +94,7 @@ class Money:
         return f"{self.amount:f}"
 
     def share(self, percent: Decimal | float) -> Money:
-        """Return so many percent of this, rounded to the cent."""
+        """Return so many percent of this, rounded to the cent. Raises ValueError for no number."""
         part = self.amount * _decimal(percent) / 100
         return Money(part.quantize(CENT), self.currency)
 
@@ -89,6 +106,11 @@ def _decimal(amount: object) -> Decimal:
         number = Decimal(str(amount))
     except InvalidOperation:
         raise ValueError("this is no amount of money") from None
-    if not number.is_finite():
+    if not number.is_finite() or abs(number) >= HIGHEST or not _written_out(number):
         raise ValueError("this is no amount of money")
-    return number
+    return abs(number) if not number else number  # there is no minus nothing
+
+
+def _written_out(number: Decimal) -> bool:
+    _, digits, exponent = number.as_tuple()
+    return len(digits) <= DIGITS and isinstance(exponent, int) and -DIGITS <= exponent

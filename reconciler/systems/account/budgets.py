@@ -61,7 +61,8 @@ def _budget(name: str, entry: Mapping[str, Any]) -> Budget:
 
 def recipients(attrs: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the recipients that attributes name."""
-    return tuple(sorted(n.removeprefix(NOTIFY) for n, on in attrs.items() if on and NOTIFY in n))
+    named = (name for name, on in attrs.items() if on and name.startswith(NOTIFY))
+    return tuple(sorted(name.removeprefix(NOTIFY) for name in named))
 
 
 def percent(share: float) -> str:

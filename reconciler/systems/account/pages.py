@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -40,33 +41,44 @@ def pages(
 
 
 def items(pages_of: Iterator[Answer], name: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of every page's list of this name; raises ProviderError for another shape.
+    """Yield the objects of every page's list of this name.
 
-    A page without the list is an empty one where the body is an object (Google leaves it out).
+    Raises ProviderError (unreadable) for another shape: a list is never silently short. A page without the list is an empty one where the body is an object (Google leaves it out).
     """
     for answer in pages_of:
         found = answer.at(name, default=[])
-        if not isinstance(answer.body, Mapping) or not isinstance(found, list):
+        shaped = isinstance(answer.body, Mapping) and isinstance(found, list)
+        if not shaped or not all(isinstance(item, Mapping) for item in found):
             raise refusal("the provider", Problem.UNREADABLE)
-        yield from (item for item in found if isinstance(item, Mapping))
+        yield from found
 
 
-def after_last(answer: Answer) -> Mapping[str, Any] | None:
-    """Follow OpenAI's and Anthropic's lists: ``has_more``, then ``after`` the ``last_id``."""
-    last = answer.at("last_id")
-    return {"after": last} if answer.at("has_more") is True and last else None
+def after_last(answer: Answer, name: str = "after") -> Mapping[str, Any] | None:
+    """Follow OpenAI's lists: ``has_more``, then ``after`` the ``last_id``, or the last item's id.
+
+    Anthropic's name for it is ``after_id``. Raises ProviderError where there is more, and nothing
+    that leads to it.
+    """
+    if answer.at("has_more") is not True:
+        return None
+    last = answer.at("last_id") or answer.at("data", -1, "id")
+    if not isinstance(last, str):
+        raise refusal("the provider", Problem.UNREADABLE, "gives a list that breaks off")
+    return {name: last}
 
 
 def until(read: Callable[[], Answer], done: Callable[[Answer], bool], seconds: float) -> Answer:
     """Read again until an operation is done, at most so many seconds; return the last answer.
 
-    Waits a quarter of a second at first, then longer, up to five.
+    ``read`` must ask afresh: a client remembers what it read until `Client.forget`.
+    Waits a quarter of a second at first, then longer, up to five, and reads once more at the end.
     """
     from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
+    slower, end = wait_exponential(multiplier=0.25, max=5), time.monotonic() + seconds
     polling = Retrying(
         retry=retry_if_result(lambda answer: not done(answer)),
-        wait=wait_exponential(multiplier=0.25, max=5),
+        wait=lambda state: min(slower(state), max(end - time.monotonic(), 0.0)),
         stop=stop_after_delay(seconds),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )

@@ -51,7 +51,8 @@ def apply_plan(
     Raises StalePlan, SafetyStop, SecretError, ManifestError, CursorBusy or Declined with nothing
     written, and ProviderError when the proof fails.
     """
-    planned = make_plan(session, scope, removing=removing)
+    asked = session.options.interactive  # only who is asked reads what is seen beside the plan
+    planned = make_plan(session, scope, removing=removing, watching=asked)
     if planned.unread:
         planned = _approved(session, scope, planned, confirm, removing=removing)
     _refuse(session, planned, removing=removing)

@@ -15,6 +15,7 @@ from reconciler.cli.reading import read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
 from reconciler.errors import worst
 from reconciler.model import Action
+from reconciler.render.words import gathered
 
 if TYPE_CHECKING:
     from reconciler.executor import Outcome
@@ -119,8 +120,9 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
     for note in (*session.aloud, *outcome.notes):
         screen().say(f"note: {note}")
     if options.given("json") or not planned.plan.changes:  # else the plan that was shown has them
-        for seen in planned.plan.observations:
-            screen().say(f"note: {seen.address}: {seen.text}")
+        for address, text, loud in gathered(planned.plan.observations):
+            if loud or address.startswith("cursor/"):
+                screen().say(f"note: {address}: {text}")
     for name, error in planned.lost.items():
         screen().say(f"byok: {name} was left out: {error}")
     for failure in outcome.failed:

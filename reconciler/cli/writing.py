@@ -15,7 +15,6 @@ from reconciler.cli.reading import read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
 from reconciler.errors import worst
 from reconciler.model import Action
-from reconciler.render.words import gathered
 
 if TYPE_CHECKING:
     from reconciler.executor import Outcome
@@ -120,9 +119,7 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
     for note in (*session.aloud, *outcome.notes):
         screen().say(f"note: {note}")
     if options.given("json") or not planned.plan.changes:  # else the plan that was shown has them
-        for address, text, loud in gathered(planned.plan.observations):
-            if loud or address.startswith("cursor/"):
-                screen().say(f"note: {address}: {text}")
+        _say_what_was_seen(planned)
     for name, error in planned.lost.items():
         screen().say(f"byok: {name} was left out: {error}")
     for failure in outcome.failed:
@@ -135,6 +132,15 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
         return 128 + outcome.signal
     errors = [*planned.lost.values(), *(failure.error for failure in outcome.failed)]
     return worst([error.exit_code for error in errors])
+
+
+def _say_what_was_seen(planned: Planned) -> None:
+    """Say what matters to whoever applies: what was left out, and all of Cursor's own."""
+    from reconciler.render.words import gathered
+
+    for address, text, loud in gathered(planned.plan.observations):
+        if loud or address.startswith("cursor/"):
+            screen().say(f"note: {address}: {text}")
 
 
 def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[str, Any]:

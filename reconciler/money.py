@@ -102,15 +102,18 @@ class Money:
 def _decimal(amount: object) -> Decimal:
     if isinstance(amount, bool) or not isinstance(amount, int | float | str | Decimal):
         raise ValueError("this is no amount of money")  # noqa: TRY004  one error for all bad input
+    text = str(amount)
     try:
-        number = Decimal(str(amount))
+        number = Decimal(text)
     except InvalidOperation:
         raise ValueError("this is no amount of money") from None
+    if not text.isascii() or "_" in text:  # which Python reads, and no API writes
+        raise ValueError("this is no amount of money")
     if not number.is_finite() or abs(number) >= HIGHEST or not _written_out(number):
         raise ValueError("this is no amount of money")
-    return abs(number) if not number else number  # there is no minus nothing
+    return number if number else abs(number)  # there is no minus nothing
 
 
 def _written_out(number: Decimal) -> bool:
     _, digits, exponent = number.as_tuple()
-    return len(digits) <= DIGITS and isinstance(exponent, int) and -DIGITS <= exponent
+    return len(digits) <= DIGITS and isinstance(exponent, int) and exponent >= -DIGITS

@@ -43,7 +43,8 @@ def pages(
 def items(pages_of: Iterator[Answer], name: str) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of every page's list of this name.
 
-    Raises ProviderError (unreadable) for another shape: a list is never silently short. A page without the list is an empty one where the body is an object (Google leaves it out).
+    Raises ProviderError (unreadable) for another shape: a list is never silently short. A
+    page without the list is an empty one where the body is an object (Google leaves it out).
     """
     for answer in pages_of:
         found = answer.at(name, default=[])

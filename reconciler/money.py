@@ -111,7 +111,7 @@ def _decimal(amount: object) -> Decimal:
         raise ValueError("this is no amount of money")
     if not number.is_finite() or abs(number) >= HIGHEST or not _written_out(number):
         raise ValueError("this is no amount of money")
-    return number if number else abs(number)  # there is no minus nothing
+    return number or abs(number)  # there is no minus nothing
 
 
 def _written_out(number: Decimal) -> bool:

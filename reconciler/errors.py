@@ -88,6 +88,7 @@ class ProviderProblem(StrEnum):
 
     INVALID_KEY = "invalid key"
     WRONG_KIND = "wrong kind of key"
+    ELSEWHERE = "key of another account"
     NO_ACCESS = "no access"
     NO_MODEL = "no such model"
     RATE_LIMITED = "rate limited"

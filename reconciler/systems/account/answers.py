@@ -63,6 +63,10 @@ WORDS: Mapping[Problem, tuple[str, str]] = {
         "was given a key of the wrong kind: an admin key and an ordinary key are not the same",
         "put the ordinary key in key, and the admin key in admin_key",
     ),
+    Problem.ELSEWHERE: (
+        "says that the key is of another organisation, or another project, than the manifest names",
+        "correct the name in the manifest, or store a key of that organisation",
+    ),
     Problem.NO_ACCESS: (
         "says that this key may not do this",
         "give the key the right, or the model, at the provider",

@@ -12,6 +12,7 @@ from reconciler.systems.account.setting import Setting, Sight
 CODES: Mapping[Problem | None, str] = {
     Problem.WRONG_KIND: "BYOK130",
     Problem.INVALID_KEY: "BYOK131",
+    Problem.ELSEWHERE: "BYOK131",
     Problem.NO_ACCESS: "BYOK132",
     Problem.NO_MODEL: "BYOK132",
     Problem.SPENT: "BYOK134",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from reconciler.errors import SecretError, SecretProblem
 from reconciler.secrets.secret import Secret
 
@@ -12,12 +14,24 @@ LIMIT = 64 * 1024
 def usable(secret: Secret, where: str) -> Secret:
     """Return the secret if it can be a key: one line of 1 to 65,536 printable bytes.
 
+    A JSON object, which a service account's key is, may have several lines: they become one.
     Raises SecretError (unusable value); its text never repeats the value.
     """
+    secret = _folded(secret)
     flaw = _flaw(secret.expose())
     if flaw:
         raise SecretError(SecretProblem.UNUSABLE, where, flaw, "store the bare key on one line")
     return secret
+
+
+def _folded(secret: Secret) -> Secret:
+    text = secret.expose()
+    if not text.startswith("{") or "\n" not in text or len(text) > LIMIT:
+        return secret
+    try:
+        return Secret(json.dumps(json.loads(text), separators=(",", ":")))
+    except (ValueError, RecursionError):  # its text may hold a part of the value
+        return secret
 
 
 def _flaw(text: str) -> str:

@@ -60,6 +60,17 @@ def test_usable_values():
         assert usable(Secret(text), "env://X").expose() == text
 
 
+def test_a_json_object_may_have_several_lines():
+    """So is a service account's key file, as Google Cloud writes it."""
+    text = '{\n  "type": "service_account",\n  "private_key": "a\\nb"\n}\n'
+    folded = '{"type":"service_account","private_key":"a\\nb"}'
+    assert usable(Secret(text), "env://X").expose() == folded
+    assert usable(Secret(folded), "env://X").expose() == folded
+    for broken in ('{\n"a": 1', "{\n" * 60_000, '{\n"a": 1}' + " " * LIMIT):
+        with pytest.raises(SecretError):
+            usable(Secret(broken), "env://X")
+
+
 # env
 
 

@@ -83,7 +83,7 @@ def _unreachable(manifest: Manifest) -> Iterator[Diagnostic]:
     used = [f"/providers/{p.name}/" for p in _used(manifest)]
     used += [f"{path}/" for path, _ in _active(manifest)]
     for path, url, _ in urls(manifest):
-        if path.endswith("/api_base") or not path.startswith(tuple(used)):
+        if path.endswith("api_base") or not path.startswith(tuple(used)):
             continue
         if hosts.private(hosts.host(url)):
             what = "Cursor's servers call this address, not this machine, and cannot reach it"

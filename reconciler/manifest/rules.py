@@ -109,8 +109,9 @@ def urls(manifest: Manifest) -> Iterator[tuple[str, str, bool]]:
     for provider in manifest.providers.values():
         if url := provider.settings.get("endpoint"):
             yield f"/providers/{provider.name}/endpoint", url, not provider.absent
-        if base := provider.account.get("api_base"):
-            yield f"/providers/{provider.name}/api_base", base, not provider.absent
+        for field in ("api_base", "cloud_api_base"):
+            if base := provider.account.get(field):
+                yield f"/providers/{provider.name}/{field}", base, not provider.absent
 
 
 def _reachable(manifest: Manifest) -> Iterator[Diagnostic]:

@@ -204,12 +204,12 @@ class Client:
 
         from reconciler.systems.account.transport import drained, unheard
 
+        given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
+            where = httpx.URL(url)
             request = self._http.build_request(
                 method,
-                httpx.URL(url).copy_merge_params(
-                    {k: v for k, v in (params or {}).items() if v is not None}
-                ),
+                where.copy_merge_params(given) if given else where,
                 content=_content(body),
                 headers={**_kind(body), **self._dialect.headers, **headers},
             )

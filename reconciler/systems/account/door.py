@@ -77,10 +77,10 @@ def _path(request: httpx.Request) -> str:
 
 def _plain(base: str) -> bool:
     try:
-        origin(base)
+        scheme, _, _ = origin(base).partition("://")
     except ValueError:
         return False
-    return "?" not in base and "#" not in base
+    return scheme in ("http", "https") and "?" not in base and "#" not in base
 
 
 def _loopback(base: str) -> bool:

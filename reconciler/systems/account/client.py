@@ -213,27 +213,28 @@ class Client:
                 content=_content(body),
                 headers={**_kind(body), **self._dialect.headers, **headers},
             )
-            credential = self._credential(request)
-            if credential is None:
+            if not self._signed(request):
                 what = "cannot be given this key: it has a character that no header can carry"
                 return refusal(self.who, Problem.INVALID_KEY, what)
-            request.headers.update(credential)
             response = self._http.send(request, stream=True)
-            return self._answer(response, drained(self.who, response))
+            data = drained(self.who, response)
+            return data if isinstance(data, ProviderError) else self._answer(response, data)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             return unheard(self.who, error)
         except UnicodeEncodeError:
             what = "cannot be asked for a name with a character that no request can carry"
             return refusal(self.who, Problem.REJECTED, what)
 
-    def _credential(self, request: httpx.Request) -> Mapping[str, str] | None:
-        """Return the headers of the credential; None where a header cannot carry it."""
+    def _signed(self, request: httpx.Request) -> bool:
+        """Put the credential on a request; tell whether headers can carry it."""
         try:
             credential = self._sign(request)
         except UnicodeEncodeError:
-            return None
-        fits = (value.isascii() and value.isprintable() for value in credential.values())
-        return credential if all(fits) else None
+            return False
+        fits = all(value.isascii() and value.isprintable() for value in credential.values())
+        if fits:
+            request.headers.update(credential)
+        return fits
 
     def _answer(self, response: httpx.Response, data: bytes) -> Answer | ProviderError:
         """Take an error without JSON by its status; a success without JSON is somebody else's."""

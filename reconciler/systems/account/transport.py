@@ -100,42 +100,42 @@ class _Plain:
         return data
 
 
-def drained(who: str, response: httpx.Response) -> bytes:
+def drained(who: str, response: httpx.Response) -> bytes | ProviderError:
     """Read an answer to its end and close it, within limits of size, unpacked too, and of time.
 
-    Raises ProviderError: unreadable beyond a limit, down where a packed answer breaks off.
+    Returns the error, which is raised where no frame holds the key: unreadable beyond a limit,
+    down where a packed answer breaks off.
     """
     deadline, chunks, size = time.monotonic() + EXCHANGE, list[bytes](), 0
-    unpack = _unpacker(who, response)
+    unpack = _unpacker(response.headers.get("content-encoding", ""))
     try:
+        if unpack is None:
+            return refusal(who, Problem.UNREADABLE)
         for packed in response.iter_raw():
             chunk = unpack.decompress(packed, BODY_LIMIT - size + 1)
             size += len(chunk)
             if size > BODY_LIMIT or time.monotonic() > deadline:
                 what = "does not come to an end with its answer"
-                raise refusal(who, Problem.UNREADABLE, what)
+                return refusal(who, Problem.UNREADABLE, what)
             chunks.append(chunk)
     except zlib.error:
-        lost = refusal(who, Problem.UNREADABLE)
-    else:
-        if unpack.eof or not chunks:
-            return b"".join(chunks)
-        lost = refusal(who, Problem.DOWN, "broke off in the middle of its answer")
+        return refusal(who, Problem.UNREADABLE)
     finally:
         response.close()
-    raise lost
+    if unpack.eof or not chunks:
+        return b"".join(chunks)
+    return refusal(who, Problem.DOWN, "broke off in the middle of its answer")
 
 
-def _unpacker(who: str, response: httpx.Response) -> _Unpack:
+def _unpacker(coding: str) -> _Unpack | None:
     """Return what unpacks an answer: we ask for gzip, and take nothing that packs twice."""
-    match response.headers.get("content-encoding", "").strip().lower():
+    match coding.strip().lower():
         case "" | "identity":
             return _Plain()
         case "gzip" | "x-gzip" | "deflate":
             return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either header
         case _:
-            response.close()
-            raise refusal(who, Problem.UNREADABLE)
+            return None
 
 
 def patiently(once: Callable[[], Answer], problem: Callable[[Answer], Problem | None]) -> Answer:

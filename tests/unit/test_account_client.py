@@ -98,6 +98,18 @@ class TestOnlyReads:
                 client._http.post(f"{wire.base}{path}")
             assert wire.lines == 0
 
+    def test_a_get_whose_query_names_an_operation_must_name_a_reading_one(self):
+        with listening(says(GOOD)) as wire, talking(wire.base, READING) as client:
+            for action in ("ListUsers", "GetCallerIdentity", "DescribeBudgets"):
+                assert client.get("/", {"Action": action}).at("fine")
+            asked = len(wire.seen)
+            for action in ("CreateUser", "DeleteAccessKey", "listen", "Delete&Action=ListUsers"):
+                with pytest.raises(ByokError, match="only reads"):
+                    client.get(f"/?Action={action}")
+                with pytest.raises(ByokError, match="only reads"):
+                    client.get("/", {"Action": action})
+            assert len(wire.seen) == asked
+
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
     def test_a_reading_path_is_read_by_post_only(self, method):
         with listening(says(GOOD)) as wire, talking(wire.base, READING) as client:

@@ -22,6 +22,9 @@ Sign = Callable[["httpx.Request"], Mapping[str, str]]
 """Returns the headers that carry the credential for one request; asked for each anew."""
 
 READS: Final = ("GET", "HEAD")
+READING: Final = ("Get", "List", "Describe")
+"""How the names of AWS's reading operations begin."""
+
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -46,9 +49,12 @@ class Dialect:
     text: bool = False
 
     def reads(self, method: str, path: str, target: str = "") -> bool:
-        """Tell whether a request can change nothing."""
+        """Tell whether a request can change nothing; ``target`` is the operation that it names.
+
+        AWS's query APIs take every action by GET, too: only its name tells what it does.
+        """
         if method in READS:
-            return True
+            return not target or target in self.reading or target.startswith(READING)
         named = any(path.endswith(known) for known in self.reading if known.startswith("/"))
         return method == "POST" and (named or (target != "" and target in self.reading))
 

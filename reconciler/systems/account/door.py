@@ -50,8 +50,9 @@ class Door:
         probed = replace(dialect, reading=dialect.reading | frozenset(also))
 
         def only_reads(request: httpx.Request) -> None:
-            target = request.headers.get("x-amz-target", "")
-            if not probed.reads(request.method, _path(request), target):
+            named = request.url.params.get_list("Action")
+            targets = [request.headers.get("x-amz-target", ""), *named]
+            if not all(probed.reads(request.method, _path(request), each) for each in targets):
                 raise ByokError(dialect.who, "this run only reads, and a write was about to go out")
 
         with self._guard:

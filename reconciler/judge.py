@@ -13,6 +13,7 @@ from reconciler.model import (
     Action,
     Address,
     Attrs,
+    Cause,
     Change,
     Edit,
     Record,
@@ -68,7 +69,8 @@ def compare(
     settled = planner.settle(begun, actual.resources, written)
     written = planner.overlay(written, settled)
     if not removing:
-        desired = replace(desired, resources=whole(desired.resources, actual.resources, rules))
+        wished = whole(desired.resources, actual.resources, written, rules)
+        desired = replace(desired, resources=wished)
     everything = desired.resources.keys() | actual.resources.keys() | written.keys()
     judged = everything - desired.skipped.keys() - desired.failed.keys()
     verdict = planner.plan(
@@ -103,19 +105,20 @@ def targeted(address: Address, targets: Sequence[str]) -> bool:
     return not targets or any(fnmatchcase(str(address), target) for target in targets)
 
 
-def whole(desired: Resources, actual: Resources, rules: Rules) -> Resources:
-    """Add what must go because the manifest has the whole list; see `Rules.exclusive`."""
+def whole(desired: Resources, actual: Resources, written: Written, rules: Rules) -> Resources:
+    """Add what must go because the manifest has the whole list; see `Rules.exclusive`.
+
+    What we took away stays unwanted as long as that is said, and is not given back.
+    """
     extra: dict[Address, Attrs] = {}
-    for address, attrs in actual.items():
+    for address in actual.keys() | written.keys():
         table = rules.exclusive.get(address.kind, {})
         begins = table.get(address.name, table.get("*"))
         mine = desired.get(address, {})
         if begins is not None:
-            surplus = {
-                n: None
-                for n, value in attrs.items()
-                if n.startswith(begins) and n not in mine and not nothing(value)
-            }
+            there = {n for n, value in actual.get(address, {}).items() if not nothing(value)}
+            taken = {n for n, record in written.get(address, {}).items() if nothing(record.value)}
+            surplus = {n: None for n in there | taken if n.startswith(begins) and n not in mine}
             extra |= {address: {**mine, **surplus}} if surplus else {}
     return {**desired, **extra}
 
@@ -131,19 +134,26 @@ def released(written: Written, desired: Resources, rules: Rules) -> Written:
 
 
 def ordered(changes: Iterable[Change], rules: Rules) -> tuple[Change, ...]:
-    """Put changes in the order of their kinds; what is deleted goes last, and in reverse."""
+    """Put changes in the order of their kinds; what is deleted or given back goes last, in reverse.
+
+    Given back, a container may lose the mark by which its parts are found.
+    """
     rank = {kind: place for place, kind in enumerate(rules.order, 1)}
 
     def place(change: Change) -> tuple[bool, int]:
         at = rank.get(change.address.kind, 0)
-        gone = bool(rank) and change.action is Action.DELETE
+        given_back = change.cause is Cause.REMOVED and change.action is Action.UPDATE
+        gone = bool(rank) and (change.action is Action.DELETE or given_back)
         return gone, -at if gone else at
 
     return tuple(sorted(changes, key=place))
 
 
 def _awaited(session: Session, system: System) -> dict[Address, dict[str, Edit]]:
-    """Return the last write to each attribute of a slow kind that need not be in force yet."""
+    """Return the last write to each attribute of a slow kind that need not be in force yet.
+
+    Where a later step was begun and never finished, nothing is awaited: it is planned anew.
+    """
     found: dict[Address, dict[str, Edit]] = {}
     for kind, seconds in system.rules.slow.items():
         since = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -151,6 +161,9 @@ def _awaited(session: Session, system: System) -> dict[Address, dict[str, Edit]]
             if step.change.address.kind == kind:
                 wrote = {edit.name: edit for edit in step.change.edits}
                 found.setdefault(step.change.address, {}).update(wrote)
+    for begun in session.intents(system):
+        for edit in begun.edits:
+            found.get(begun.address, {}).pop(edit.name, None)
     return found
 
 

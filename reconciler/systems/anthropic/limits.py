@@ -76,18 +76,22 @@ def rate_limits(console: Console) -> dict[str, RateLimit]:
     none, it goes by each of its names, because the one we once wrote it under is not known here.
     """
     found: dict[str, RateLimit] = {}
+    for space, names, limit in _groups(console):
+        wanted = _wanted(console) if space == console.workspace else {}
+        meant = [name for name in wanted if name in names][:1]
+        for name in meant or (names if limit.own else ()):
+            found.setdefault(f"{space}/{name}", limit)
+    return found
+
+
+def _groups(console: Console) -> Iterator[tuple[str, tuple[str, ...], RateLimit]]:
+    """Yield each group of each workspace that may be ours: workspace, its names, its limits."""
     for space, item in reconciled(console).items():
         path = f"{WORKSPACES}/{item['id']}/rate_limits"
-        wanted = _wanted(console) if space == console.workspace else {}
-        for row in items(
-            pages(console.api, path, next_page, {"include_inherited": "true"}), "data"
-        ):
-            names = tuple(_names(row))
+        answers = pages(console.api, path, next_page, {"include_inherited": "true"})
+        for row in items(answers, "data"):
             limit = _rate_limit(f"{path}/{row.get('rate_limit_id')}", row)
-            meant = [name for name in wanted if name in names][:1]
-            for name in meant or (names if limit.own else ()):
-                found.setdefault(f"{space}/{name}", limit)
-    return found
+            yield space, tuple(_names(row)), limit
 
 
 def _names(row: Item) -> Iterator[str]:
@@ -108,7 +112,8 @@ def _rate_limit(path: str, row: Item) -> RateLimit:
 
 
 def _rate_limits_write(console: Console, name: str, now: Attrs, goal: Attrs) -> None:
-    limit = rate_limits(console).get(name)
+    called = {f"{space}/{n}": limit for space, names, limit in _groups(console) for n in names}
+    limit = called.get(name)
     if limit is None:
         raise refusal(f"{console.setting.name}/rate-limit/{name}", Problem.REJECTED, NO_GROUP)
     moved = [n for n in sorted({*now, *goal}) if now.get(n) != goal.get(n)]

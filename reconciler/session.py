@@ -51,7 +51,7 @@ class Options:
     offline: bool = False
     observe: bool = True
     probes: frozenset[str] = frozenset()
-    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

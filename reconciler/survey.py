@@ -22,8 +22,9 @@ from reconciler.model import (
     Summary,
 )
 from reconciler.session import Session
+from reconciler.spec import CURSOR
 from reconciler.systems import Actual, Desired, System
-from reconciler.systems.account import Unapproved
+from reconciler.systems.account import Sight, Unapproved, Unjudged
 
 NAMED = 3
 """So many addresses are named before the rest is counted."""
@@ -88,11 +89,14 @@ def make_plan(
     if not removing:
         session.vault.warm(session.references(scope))
     with ThreadPoolExecutor(max_workers=len(judged) + len(watched)) as pool:
-        reads = [pool.submit(_read, session, name, removing=removing) for name in judged]
+        reads = [
+            pool.submit(_read, session, name, removing=removing, watching=watching)
+            for name in judged
+        ]
         watches = [pool.submit(_watch, session, name) for name in watched]
         seen = [future.result() for future in reads]
         sights = tuple(future.result() for future in watches)
-    lost = {n: s for n, s in zip(judged, seen, strict=True) if isinstance(s, ByokError)}
+    lost = {n: s.error for n, s in zip(judged, seen, strict=True) if isinstance(s, _Lost)}
     if len(lost) == len(judged):
         raise loudest(list(lost.values()))
     looks = tuple(
@@ -100,6 +104,7 @@ def make_plan(
         for one in seen
         if isinstance(one, _Seen)
     )
+    sights += tuple(one.sight for one in seen if isinstance(one, _Lost))
     return _assemble(session, scope, looks, sights, lost)
 
 
@@ -112,21 +117,42 @@ class _Seen:
     actual: Actual
 
 
-def _read(session: Session, name: str, *, removing: bool) -> _Seen | ByokError:
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """One system that could not be judged, and what was seen of it all the same."""
+
+    error: ByokError
+    sight: Actual
+
+
+def _read(session: Session, name: str, *, removing: bool, watching: bool) -> _Seen | _Lost:
     wanted = Desired()
     try:
         system = session.system(name)
+    except ByokError as error:
+        return _Lost(error, _watch(session, name) if watching and name != CURSOR else Actual())
+    try:
         wanted = wanted if removing else system.desired()
         actual = system.actual()
         _ = system.identity  # an account may have to be asked, and may not answer
         return _Seen(system, wanted, actual)
+    except Unjudged as error:
+        return _Lost(error, _sighted(error.sight))
     except ByokError as error:
-        return loudest([error, *wanted.failed.values()])
+        return _Lost(loudest([error, *wanted.failed.values()]), Actual())
+
+
+def _sighted(sight: Sight) -> Actual:
+    return Actual(observations=sight.observations, diagnostics=sight.diagnostics)
 
 
 def _watch(session: Session, name: str) -> Actual:
     """Look at an account with its ordinary key; what fails there is a finding, not a failure."""
-    return session.account(name, judged=False).actual()
+    try:
+        return session.account(name, judged=False).actual()
+    except ByokError as error:
+        at = Address(name, "key", name)
+        return Actual(observations=(Observation(at, f"not probed: {error}"),))
 
 
 def _assemble(

@@ -3,7 +3,7 @@
 from reconciler.systems.account.answers import Answer, refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 from reconciler.systems.account.door import Door
-from reconciler.systems.account.kinds import Account, Kind, Named
+from reconciler.systems.account.kinds import Account, Kind, Named, Unjudged
 from reconciler.systems.account.setting import Credential, Setting, Sight, Unapproved
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Sight",
     "Sign",
     "Unapproved",
+    "Unjudged",
     "refusal",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import PurePath
+from typing import Any, TypeVar
 
-from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +145,26 @@ def refusal(who: str, problem: Problem, what: str = "", way_out: str = "") -> Pr
     """
     usual, fix = WORDS[problem]
     return ProviderError(who, what or usual, way_out or fix, kind=problem)
+
+
+T = TypeVar("T")
+
+
+def caught(job: Callable[[], T]) -> T | ByokError:
+    """Do a job, and return its failure; an answer of a shape that nobody foresaw is one, too."""
+    try:
+        return job()
+    except ByokError as error:
+        return error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> ProviderError:
+    """Say where an answer was not as expected; the error's own text may hold a part of it."""
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{type(error).__name__} at {PurePath(last.filename).name}:{last.lineno}"
+    what = f"answered in a form that this byok does not know ({where})"
+    return refusal("the provider", Problem.UNREADABLE, what, "see whether there is a newer byok")

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TypeAlias
 
 from reconciler.codec import nothing, same
 from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem, StalePlan
 from reconciler.model import Address, Attrs, Change, Edit, Observation, Value
 from reconciler.systems import Actual, Applied, Desired, Rules
+from reconciler.systems.account.answers import caught
 from reconciler.systems.account.findings import of_error
 from reconciler.systems.account.setting import Setting, Sight
 
@@ -21,6 +24,7 @@ CLOSED = (Problem.NO_ACCESS, Problem.UNSUPPORTED, Problem.NOT_THERE)
 """What closes one kind of resource to this credential, and says nothing against the others."""
 
 Named = Mapping[str, Attrs]
+Looked: TypeAlias = Sight | Named | ByokError
 
 
 def _never(_change: Change) -> bool:
@@ -61,6 +65,14 @@ class Kind:
     supplied: bool = False
 
 
+class Unjudged(ProviderError):
+    """An account of which a kind could not be read; ``sight`` is what was seen all the same."""
+
+    def __init__(self, error: ProviderError, sight: Sight) -> None:
+        super().__init__(error.where, error.what, error.way_out, kind=error.kind)
+        self.sight = sight
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A provider's account as a System: its ordinary key observed, its kinds reconciled.
@@ -77,6 +89,9 @@ class Account:
     survey: Sequence[Callable[[], Sight]] = ()
     forget: Callable[[], None] = _nothing
     settling: float = field(default=SETTLING)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "account_id", cache(self.account_id))  # asked for at each step
 
     @property
     def name(self) -> str:
@@ -114,18 +129,18 @@ class Account:
         )
 
     def actual(self) -> Actual:
-        """Read the account, its kinds at once. Raises ProviderError where all of it is closed.
+        """Read the account, its kinds at once. Raises Unjudged where one of them cannot be read.
 
         What this credential may not do, or the provider does not offer, closes its kind only and
         is said once.
         """
-        jobs: list[Callable[[], Sight | Named]] = [self._observed, *self.survey]
+        jobs: list[Callable[[], Sight | Named]] = [self.observe, *self.survey]
         jobs += [kind.read for kind in self.kinds]
         with ThreadPoolExecutor(max_workers=min(len(jobs), 6)) as pool:
-            seen = [pool.submit(_caught, job) for job in jobs]
+            seen = [pool.submit(caught, job) for job in jobs]
         answers = [future.result() for future in seen]
         sights, kinds = answers[: 1 + len(self.survey)], answers[1 + len(self.survey) :]
-        sight = sum((self._sight(answer) for answer in sights), Sight())
+        sight = self._seen(sights[0], sights[1:])
         resources: dict[Address, Attrs] = {}
         closed: dict[str, str] = {}
         for kind, answer in zip(self.kinds, kinds, strict=True):
@@ -133,6 +148,8 @@ class Account:
             match answer:
                 case ProviderError(kind=problem) as error if problem in CLOSED:
                     closed[kind.name] = str(error)
+                case ProviderError() as error:
+                    raise Unjudged(error, sight)
                 case ByokError() as error:
                     raise error
                 case Mapping() as named:
@@ -156,17 +173,18 @@ class Account:
         kind, _, name = place.partition("/")
         return self.setting.at(kind, name or "*")
 
-    def _observed(self) -> Sight:
-        return self.observe()
-
-    def _sight(self, answer: Sight | Named | ByokError) -> Sight:
-        match answer:
-            case Sight() as sight:
-                return sight
-            case ByokError() as error:
-                return of_error(self.setting, error)
-            case _:
-                return Sight()
+    def _seen(self, key: Looked, surveyed: Sequence[Looked]) -> Sight:
+        """Put together what was seen; what the admin credential may not see is said once."""
+        sight = of_error(self.setting, key) if isinstance(key, ByokError) else _sight(key)
+        for found in surveyed:
+            match found:
+                case ProviderError(kind=problem) as error if problem in CLOSED:
+                    sight += self.setting.saw("account", self.name, f"not seen: {error}")
+                case ByokError() as error:
+                    sight += of_error(self.setting, error, "")
+                case _:
+                    sight += _sight(found)
+        return Sight(tuple(dict.fromkeys(sight.observations)), sight.diagnostics)
 
     def apply(self, change: Change) -> Applied:
         """Carry out one change and read it back; twice equals once.
@@ -183,7 +201,10 @@ class Account:
             what = f"{', '.join(moved)} moved since the plan was made"
             raise StalePlan(str(change.address), what, "plan again", moved)
         goal = {**now, **{edit.name: edit.after for edit in change.edits}}
-        kind.write(name, now, {n: value for n, value in goal.items() if not nothing(value)})
+        goal = {n: value for n, value in goal.items() if not nothing(value)}
+        refused = caught(partial(kind.write, name, now, goal))
+        if isinstance(refused, ByokError):
+            raise refused
         late = self._prove(kind, change)
         done = _applied(kind, now, change)
         return replace(done, notes=(*done.notes, *late))
@@ -203,7 +224,10 @@ class Account:
 
     def _fresh(self, kind: Kind, name: str) -> Attrs:
         self.forget()
-        return kind.read().get(name, {})
+        found = caught(kind.read)
+        if isinstance(found, ByokError):
+            raise found
+        return found.get(name, {})
 
     def _kind(self, name: str) -> Kind:
         for kind in self.kinds:
@@ -219,11 +243,8 @@ def in_force(seconds: int) -> str:
     return f"accepted; the provider takes up to {span} to put it in force"
 
 
-def _caught(job: Callable[[], Sight | Named]) -> Sight | Named | ByokError:
-    try:
-        return job()
-    except ByokError as error:
-        return error
+def _sight(found: Looked) -> Sight:
+    return found if isinstance(found, Sight) else Sight()
 
 
 def _stands(kind: Kind, now: Attrs, change: Change) -> bool:
@@ -253,4 +274,4 @@ def _applied(kind: Kind, now: Attrs, change: Change) -> Applied:
     )
 
 
-__all__ = ["Account", "Kind", "Named"]
+__all__ = ["Account", "Kind", "Named", "Unjudged"]

@@ -60,14 +60,14 @@ class Setting:
 
     name: str
     pointer: str
-    manifest: Manifest
-    vault: Vault
-    door: Door
+    manifest: Manifest = field(repr=False)
+    vault: Vault = field(repr=False)
+    door: Door = field(repr=False)
     judged: bool = False
     probes: frozenset[str] = frozenset()
     approved: Callable[[str, str], bool] = lambda _ref, _url: False
-    env: Mapping[str, str] = field(default_factory=dict)
-    recorded: frozenset[Address] = frozenset()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    recorded: frozenset[Address] = field(default=frozenset(), repr=False)
 
     def at(self, kind: str, name: str) -> Address:
         """Return an address of this account."""

@@ -67,7 +67,7 @@ ACCOUNT = "what accounts are made of knows no provider"
         ("codec.py", "import time", PURE),
         ("render/values.py", "import reconciler.state", PURE),
         ("systems/cursor_team.py", "import reconciler.systems.google", SYSTEMS),
-        ("systems/account/pages.py", "import reconciler.systems.google", ACCOUNT),
+        ("systems/account/news.py", "import reconciler.systems.google", ACCOUNT),
     ],
 )
 def test_a_broken_contract_is_named(copy, spoiled, line, contract):

@@ -97,7 +97,7 @@ def _wish(budget: Budget) -> Attrs:
         for address in budget.notify
         for share in budget.alert_at or WHOLE
     }
-    return {"amount": str(budget.amount), "period": MONTHLY, **pairs}
+    return {"amount": str(budget.amount), **pairs}
 
 
 def there(arm: Arm, scope: str) -> Iterator[Mapping[str, Any]]:
@@ -123,16 +123,14 @@ def _read(arm: Arm, scope: str, wanted: Mapping[str, Budget], currency: Currency
         name = named(str(resource.get("name")), wanted)
         found[name] = _attrs(resource["properties"], wanted.get(name))
     for name in wanted.keys() - found.keys():
-        amount = _amount(None, currency(), wanted[name])
-        if amount is not None:
-            found[name] = {"amount": amount}
+        foreign = _foreign(currency(), wanted[name])
+        if foreign is not None:
+            found[name] = {"amount": foreign}
     return found
 
 
 def _attrs(properties: Mapping[str, Any], budget: Budget | None) -> Attrs:
-    unit = billed(properties)
-    attrs: dict[str, Value] = {"period": properties.get("timeGrain")}
-    attrs["amount"] = _amount(properties.get("amount"), unit, budget)
+    attrs: dict[str, Value] = {"amount": _amount(properties, budget)}
     for notification in _alerts(properties):
         share = percent(notification["threshold"])
         for address in notification.get("contactEmails") or ():
@@ -140,15 +138,30 @@ def _attrs(properties: Mapping[str, Any], budget: Budget | None) -> Attrs:
     return attrs
 
 
-def _amount(amount: Any, unit: str | None, budget: Budget | None) -> Value:
-    """Return an amount in the account's currency; one in another than the manifest's is not judged.
+def _amount(properties: Mapping[str, Any], budget: Budget | None) -> Value:
+    """Return the amount a month as text; one of another period names it: ``900.00 USD Quarterly``.
 
     Where Azure does not tell the currency yet, it is taken to be the manifest's.
     """
+    unit, grain = billed(properties), properties.get("timeGrain", MONTHLY)
     mine = budget.amount.currency if budget is not None else "USD"
-    if budget is not None and unit not in (None, mine):
-        return Unknown(f"the account is billed in {unit}, and the budget is in {mine}")
-    return None if amount is None else str(Money.of(amount, unit or mine))
+    text = str(Money.of(properties.get("amount", 0), unit or mine))
+    text += "" if grain == MONTHLY else f" {grain}"
+    return text if budget is None else _foreign(unit, budget) or text
+
+
+def _foreign(unit: str | None, budget: Budget) -> Unknown | None:
+    """Return why a budget cannot be judged: the account is billed in another currency."""
+    mine = budget.amount.currency
+    if unit in (None, mine):
+        return None
+    return Unknown(f"the account is billed in {unit}, and the budget is in {mine}")
+
+
+def _parsed(text: Value) -> tuple[Money, str]:
+    """Return the amount and the period that `_amount` wrote."""
+    number, currency, *grain = str(text).split(" ")
+    return Money.of(number, currency), grain[0] if grain else MONTHLY
 
 
 def billed(properties: Mapping[str, Any]) -> str | None:
@@ -176,7 +189,7 @@ def _write(arm: Arm, scope: str, name: str, now: Attrs, goal: Attrs) -> None:
         arm.write("DELETE", path)
         return
     answer = arm.write("PUT", path, _body(old, now, goal))
-    unit, wanted = billed(answer.at("properties", default={})), Money.parse(str(goal["amount"]))
+    unit, wanted = billed(answer.at("properties", default={})), _parsed(goal["amount"])[0]
     if old is None and unit not in (None, wanted.currency):
         arm.write("DELETE", path)
         what = f"bills this account in {unit}, so the budget was taken back"
@@ -188,8 +201,8 @@ def _body(old: Mapping[str, Any] | None, now: Attrs, goal: Attrs) -> dict[str, A
     before = {} if old is None else old["properties"]
     properties = json.loads(json.dumps({name: before[name] for name in KEPT if name in before}))
     properties["category"] = "Cost"
-    properties["amount"] = Money.parse(str(goal["amount"])).number
-    properties["timeGrain"] = goal.get("period", MONTHLY)
+    amount, properties["timeGrain"] = _parsed(goal["amount"])
+    properties["amount"] = amount.number
     properties.setdefault("timePeriod", {"startDate": f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z"})
     alerts = properties.setdefault("notifications", {})
     for pair in sorted(now.keys() - goal.keys()):

@@ -72,16 +72,13 @@ def there(arm: Arm) -> Iterator[Mapping[str, Any]]:
 
 
 def _read(arm: Arm, wanted: Named) -> Named:
-    """Read what the manifest speaks of; of other deployments only the model is told.
-
-    So a deployment that is to go goes whole, and nothing unsaid is judged.
-    """
+    """Read what the manifest speaks of: so nothing unsaid is judged, and what goes goes whole."""
     found: dict[str, Attrs] = {}
     for resource in there(arm):
         if value(resource, ("properties", "provisioningState")) in BROKEN:
             continue
         name = named(str(resource.get("name")), wanted)
-        told = wanted.get(name, ("model",))
+        told = wanted.get(name, FIELDS)
         attrs = {field: value(resource, FIELDS[field]) for field in told}
         found[name] = {field: it for field, it in attrs.items() if it is not None}
     return found

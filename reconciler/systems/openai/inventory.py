@@ -1,0 +1,169 @@
+"""What only the admin key sees and byok leaves alone: keys, costs, and limits that are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
+from reconciler.money import Money
+from reconciler.secrets import Secret
+from reconciler.systems.account import Answer, Sight, refusal
+from reconciler.systems.account.findings import day, of_error
+from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
+from reconciler.systems.account.kinds import CLOSED
+from reconciler.systems.account.pages import items, pages
+from reconciler.systems.openai.admin import Admin, part, path_of, watched
+from reconciler.systems.openai.spend import ORGANIZATION
+from reconciler.systems.openai.wire import ordinary_key
+
+NAMED: Final = 10
+DAYS: Final = 31
+"""Days of costs asked for at once; a page holds at most 180."""
+
+REACHED: Final = "enforcing"
+
+
+def survey(admin: Admin) -> Sequence[Callable[[], Sight]]:
+    """Return the looks to take; each fails by itself."""
+
+    def taken(kind: str, look: Callable[[Admin], Sight]) -> Callable[[], Sight]:
+        return lambda: _taken(admin, kind, look)
+
+    return (
+        taken("key", _keys),
+        taken("service-account", _service_accounts),
+        taken("costs", _costs),
+        taken("spend-limit", _project_limit),
+        taken("organization-spend-limit", _organization_limit),
+    )
+
+
+def _taken(admin: Admin, kind: str, look: Callable[[Admin], Sight]) -> Sight:
+    """Look; what this admin key may not see is said once, and is no failure."""
+    try:
+        return look(admin)
+    except ProviderError as error:
+        if error.kind in CLOSED:
+            return admin.setting.saw(kind, "*", f"not read: {error}")
+        return of_error(admin.setting, error, "admin_key")
+
+
+def _there(admin: Admin) -> str | None:
+    """Return the declared project, where it is there already."""
+    return admin.project if admin.project in watched(admin) else None
+
+
+def _keys(admin: Admin) -> Sight:
+    """Tell of the project's keys; without the filter OpenAI hides keys of owners who left."""
+    project = _there(admin)
+    if project is None:
+        return Sight()
+    path, ours = path_of(admin, project, "/api_keys"), _ours(admin)
+    keys = [_key(each, ours) for each in admin.entries(path, owner_project_access="any")]
+    sight = listed(admin.setting, keys)
+    if ours is not None and not any(key.ours for key in keys):
+        text = f"the key in use here is not among the keys of project {project}"
+        sight += admin.setting.saw("key", admin.setting.name, text)
+    return sight
+
+
+def _ours(admin: Admin) -> Secret | None:
+    try:
+        key = ordinary_key(admin.setting)
+    except ByokError:  # said where the key is looked at
+        return None
+    return None if key is None else key.secret
+
+
+def _key(key: Mapping[str, Any], ours: Secret | None) -> KeyFact:
+    owner = part(key, "owner")
+    who = part(owner, str(owner.get("type")))
+    expires = day(key.get("expires_at"))
+    parts = (
+        "its owner has no access any more" if key.get("owner_project_access") == "inactive" else "",
+        f"expires on {expires.isoformat()}" if expires else "",
+    )
+    return KeyFact(
+        name=str(key.get("name") or ""),
+        made=day(key.get("created_at")),
+        last_used=day(key.get("last_used_at")),
+        owner=str(who.get("email") or who.get("name") or ""),
+        status=", ".join(part for part in parts if part),
+        ours=ours is not None and ours_by_hint(ours, str(key.get("redacted_value") or "")),
+    )
+
+
+def _service_accounts(admin: Admin) -> Sight:
+    project = _there(admin)
+    if project is None:
+        return Sight()
+    found = admin.entries(path_of(admin, project, "/service_accounts"))
+    names = sorted(str(each.get("name")) for each in found)
+    if not names:
+        return Sight()
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return admin.setting.saw("service-account", project, ", ".join(names[:NAMED]) + more)
+
+
+def _costs(admin: Admin) -> Sight:
+    """Tell what the project cost this month (UTC); OpenAI counts with a delay of hours."""
+    project = _there(admin)
+    if project is None:
+        return Sight()
+    id_ = watched(admin)[project]
+    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    asked = {
+        "start_time": int(first.timestamp()),
+        "limit": DAYS,
+        "project_ids[]": id_,
+        "group_by[]": "project_id",
+    }
+    buckets = items(pages(admin.client, "/organization/costs", _next_page, asked), "data")
+    try:
+        spent = Money(sum(_amounts(buckets, id_), Decimal()).quantize(Decimal("0.01")))
+    except ValueError:
+        raise refusal(admin.client.who, Problem.UNREADABLE) from None
+    return admin.setting.saw("costs", project, f"{spent} this month, as far as OpenAI has counted")
+
+
+def _next_page(answer: Answer) -> Mapping[str, Any] | None:
+    page = answer.at("next_page")
+    return {"page": page} if answer.at("has_more") is True and page else None
+
+
+def _amounts(buckets: Iterator[Mapping[str, Any]], project: str) -> Iterator[Decimal]:
+    """Yield the amounts of one project: a bucket's results may be of several kinds."""
+    for bucket in buckets:
+        for result in bucket.get("results") or ():
+            ours = result.get("project_id") == project
+            if ours and result.get("object") == "organization.costs.result":
+                yield Money.of(part(result, "amount").get("value", 0)).amount
+
+
+def _project_limit(admin: Admin) -> Sight:
+    project = _there(admin)
+    if project is None:
+        return Sight()
+    return _reached(admin, "spend-limit", project, path_of(admin, project))
+
+
+def _organization_limit(admin: Admin) -> Sight:
+    return _reached(admin, "organization-spend-limit", ORGANIZATION, f"/{ORGANIZATION}")
+
+
+def _reached(admin: Admin, kind: str, name: str, owner: str) -> Sight:
+    """Tell whether a hard limit is reached: OpenAI then refuses requests, and the key is good."""
+    limit = admin.document(f"{owner}/spend_limit")
+    status = part(limit, "enforcement").get("status")
+    if status is None:
+        return Sight()
+    if status != REACHED:
+        return admin.setting.saw(kind, name, "there is a hard limit, and it is not reached")
+    return admin.setting.found(
+        "BYOK134",
+        f"the hard limit of {name} is reached: OpenAI refuses its requests",
+        "raise the limit, or wait for the next month",
+    )

@@ -81,6 +81,7 @@ class Simulator:
         self.log: list[Request] = []
         self.faults: list[Fault] = []
         self.latency = 0.0
+        self.broken: list[Exception] = []
 
     def answer(self, request: Request) -> Response:
         raise NotImplementedError
@@ -138,9 +139,17 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(simulator.latency)
         fault = simulator.take_fault(request)
         if fault is None:
-            self._send(simulator.respond(request))
+            self._send(self._ask(simulator, request))
         else:
             self._fail(simulator, request, fault)
+
+    def _ask(self, simulator: Simulator, request: Request) -> Response:
+        """Have the simulator answer; one that breaks fails the test when serving ends."""
+        try:
+            return simulator.respond(request)
+        except Exception as error:
+            simulator.broken.append(error)
+            return Response(500, {"error": "the simulator itself broke"})
 
     def _fail(self, simulator: Simulator, request: Request, fault: Fault) -> None:
         match fault.how:
@@ -158,11 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "drop":
                 self._close()
             case "lost":
-                simulator.respond(request)
+                self._ask(simulator, request)
                 self._close()
             case "slow":
                 time.sleep(fault.seconds)
-                self._send(simulator.respond(request))
+                self._send(self._ask(simulator, request))
             case "huge":
                 self._huge()
             case "html":
@@ -201,7 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815
 
@@ -210,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serving(simulators: Sequence[Simulator], port: int = 0) -> Iterator[str]:
     """Serve simulators on a loopback port, each below its prefix; yields the base URL.
 
-    The list may grow while it is served.
+    The list may grow while it is served. Raises at the end what broke inside a simulator.
     """
     handler = type("Handler", (_Handler,), {"simulators": simulators})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -223,6 +233,9 @@ def serving(simulators: Sequence[Simulator], port: int = 0) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+    for simulator in simulators:
+        if simulator.broken:
+            raise simulator.broken[0]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from reconciler.origins import built_in, origin
+from reconciler.origins import built_in
 from reconciler.spec import Endpoint
 from reconciler.systems.account import Account, Credential, Setting, Sight
 from reconciler.systems.endpoint.litellm import opened as open_litellm
@@ -26,8 +26,6 @@ def account(setting: Setting) -> Account:
     endpoint = setting.manifest.endpoints[setting.name]
     given = endpoint.account
     api = str(given.get("api_base") or _management(endpoint))
-    if not _one_meaning(endpoint.base_url) or not _one_meaning(api):
-        return Account(setting, lambda: _no_url(setting), lambda: api)
 
     def look() -> Sight:
         return observe(setting, endpoint)
@@ -60,19 +58,6 @@ def _admin(setting: Setting, endpoint: Endpoint, api: str) -> Credential | str:
     pointer = f"{setting.pointer}/{field}"
     found = setting.credential(refs, api, own=own, pointer=pointer)
     return found or "none of the references in admin_key exists here"
-
-
-def _one_meaning(url: str) -> bool:
-    try:
-        origin(url)
-    except ValueError:
-        return False
-    return True
-
-
-def _no_url(setting: Setting) -> Sight:
-    message = "the address is no URL of one meaning: nothing was sent there"
-    return setting.found("BYOK136", message, "write https://HOST/PATH", pointer="base_url")
 
 
 __all__ = ["account"]

@@ -90,6 +90,7 @@ class Azure(Simulator):
             "name": account,
             "type": "Microsoft.CognitiveServices/accounts",
             "kind": "OpenAI",
+            "etag": '"1"',
             "location": "swedencentral",
             "sku": {"name": "S0"},
             "tags": {"cost-centre": "42"},
@@ -108,7 +109,7 @@ class Azure(Simulator):
         }
         self.endpoints: list[dict[str, Any]] = []
         self.currency: str | None = "USD"
-        self.cost: float | None = 12.345
+        self.cost: float | None = 12.34
         self.capacity = 1000
         self.polls, self.lag, self.page = 0, 0, 2
         self.rights = {

@@ -16,13 +16,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; ``path`` is below the simulator's prefix, header names lower."""
+    """One request as it came in; ``path`` is below the simulator's prefix, header names lower.
+
+    ``target`` is path and query as they were sent, for signatures over them.
+    """
 
     method: str
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes = b""
+    target: str = ""
 
     @property
     def json(self) -> Any:
@@ -135,6 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             parse_qs(parts.query, keep_blank_values=True),
             {name.lower(): value for name, value in self.headers.items()},
             body,
+            self.path,
         )
         time.sleep(simulator.latency)
         fault = simulator.take_fault(request)

@@ -34,12 +34,12 @@ PROFILE: Final = re.compile(r"(global|us|us-gov|eu|apac|jp|au|ca|sa|me|af|in)\.(
 
 def kind(setting: Setting, aws: Aws, user: str) -> Kind:
     """Return the kind ``model-policy``: a resource for the user, an attribute for each model."""
+    declared = "allow_models" in setting.account()
     allowed = setting.account().get("allow_models", ())
-    wanted = {f"{MODEL}{name}": True for name in allowed}
-    exclusive = setting.account().get("exclusive") and "allow_models" in setting.account()
+    exclusive = declared and setting.account().get("exclusive")
     return Kind(
         "model-policy",
-        {user: wanted} if wanted else {},
+        {user: {f"{MODEL}{name}": True for name in allowed}} if declared else {},
         lambda: _read(aws, user),
         lambda _name, _now, goal: _write(aws, user, goal),
         exclusive={user: MODEL} if exclusive else {},

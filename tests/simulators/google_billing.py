@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.simulators.google_errors import Refused, check, etag, masked, meets, page, params
@@ -105,7 +106,7 @@ class Billing:
 
     @staticmethod
     def shown(budget: dict[str, Any]) -> Response:
-        return Response(200, {**budget, "etag": etag(budget)})
+        return Response(200, json.loads(json.dumps({**budget, "etag": etag(budget)})))
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         check(body, BUDGET)

@@ -51,7 +51,7 @@ def _by_name(cloud: Cloud) -> dict[str, Object]:
 
     Another team's budget of the same name, for another project, is none of this manifest's.
     """
-    ours = f"{MARK}{cloud.setting.manifest.team}/"
+    ours, number = f"{MARK}{cloud.setting.manifest.team}/", cloud.number()
     mine: dict[str, Object] = {}
     here: dict[str, Object] = {}
     for budget in billing.every_budget(cloud):
@@ -60,7 +60,7 @@ def _by_name(cloud: Cloud) -> dict[str, Object]:
             continue
         if shown.startswith(ours):
             mine.setdefault(shown.removeprefix(ours), budget)
-        elif billing.projects(budget) == [cloud.number()]:
+        elif billing.projects(budget) == [number]:
             here.setdefault(_natural(shown), budget)
     return {**here, **mine}
 

@@ -146,12 +146,13 @@ def _own_names(manifest: Manifest) -> Iterator[Diagnostic]:
 
 def _one_hard_limit(manifest: Manifest) -> Iterator[Diagnostic]:
     """Refuse a second hard limit for one account and scope."""
-    first: dict[tuple[str, str, str], str] = {}
+    first: dict[tuple[str, str, bool], str] = {}
     for name, budget in manifest.budgets.items():
         if budget.get("enforce") != "hard":
             continue
         of = "provider" if "provider" in budget else "endpoint"
-        scope = (of, budget[of], budget.get("scope") or "")
+        whole = budget.get("scope") == "organization"  # else the one project or workspace
+        scope = (of, budget[of], whole)
         if first.setdefault(scope, name) != name:
             what = f"{shown(first[scope])} is a hard limit of the same account and scope already"
             path = f"/budgets/{name}"

@@ -180,3 +180,15 @@ def test_an_amount_is_whole_to_the_cent(amount, whole):
     budget = f"  b: {{provider: openai, monthly_usd: {amount}}}\n"
     found = errors(section("providers", OPENAI), section("budgets", budget))
     assert found == ([] if whole else [("BYOK003", "/budgets/b/monthly_usd", 5)])
+
+
+@pytest.mark.parametrize(
+    ("scopes", "count"),
+    [(("workspace", None), 1), (("workspace", "organization"), 0), ((None, "project"), 1)],
+)
+def test_an_account_has_one_hard_limit_for_each_scope(scopes, count):
+    budget = "{{provider: openai, monthly_usd: 5, enforce: hard{0}}}"
+    said = ["" if scope is None else f", scope: {scope}" for scope in scopes]
+    entries = "".join(f"  b{n}: {budget.format(scope)}\n" for n, scope in enumerate(said))
+    found = errors(section("providers", OPENAI), section("budgets", entries))
+    assert [(code, at) for code, at, _ in found] == [("BYOK127", "/budgets/b1")] * count

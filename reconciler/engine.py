@@ -18,7 +18,7 @@ from reconciler.errors import (
     loudest,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
-from reconciler.judge import Look, closed, targeted
+from reconciler.judge import Look, claimed, closed, targeted
 from reconciler.ledger import Evidence
 from reconciler.model import (
     Address,
@@ -194,9 +194,9 @@ def _settle(session: Session, planned: Planned) -> None:
         identity = look.system.identity
         settle_steps(session, look)
         if session.options.take_over:
-            wanted = ledger.holders(identity, owner).keys() & look.desired.resources.keys()
-            for address in wanted:
-                if targeted(address, planned.plan.scope.targets):
+            for address in ledger.holders(identity, owner):
+                wanted = claimed(address, look.desired.resources, look.system.rules)
+                if wanted and targeted(address, planned.plan.scope.targets):
                     ledger.take_over(identity, owner, address)
         changed = {change.address for change in look.verdict.changes}
         records: dict[Address, dict[str, Record | None]] = {

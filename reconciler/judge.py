@@ -64,7 +64,7 @@ def compare(
     ``removing`` plans as though the manifest named nothing.
     """
     rules = system.rules
-    written = _on_record(session, system, desired)
+    written = _on_record(session, system, desired, rules)
     begun = (c for c in session.intents(system) if not closed(c.address, actual, rules))
     settled = planner.settle(begun, actual.resources, written)
     written = planner.overlay(written, settled)
@@ -112,15 +112,23 @@ def whole(desired: Resources, actual: Resources, written: Written, rules: Rules)
     """
     extra: dict[Address, Attrs] = {}
     for address in actual.keys() | written.keys():
-        table = rules.exclusive.get(address.kind, {})
-        begins = table.get(address.name, table.get("*"))
-        mine = desired.get(address, {})
+        begins, mine = _begins(address, rules), desired.get(address, {})
         if begins is not None:
             there = {n for n, value in actual.get(address, {}).items() if not nothing(value)}
             taken = {n for n, record in written.get(address, {}).items() if nothing(record.value)}
             surplus = {n: None for n in there | taken if n.startswith(begins) and n not in mine}
             extra |= {address: {**mine, **surplus}} if surplus else {}
     return {**desired, **extra}
+
+
+def _begins(address: Address, rules: Rules) -> str | None:
+    table = rules.exclusive.get(address.kind, {})
+    return table.get(address.name, table.get("*"))
+
+
+def claimed(address: Address, desired: Resources, rules: Rules) -> bool:
+    """Tell whether a manifest has a say in an address: it names it, or has its whole list."""
+    return address in desired or _begins(address, rules) is not None
 
 
 def released(written: Written, desired: Resources, rules: Rules) -> Written:
@@ -184,11 +192,11 @@ def _told(address: Address, rules: Rules) -> str:
     return f"converging: the provider puts it in force {until}"
 
 
-def _on_record(session: Session, system: System, desired: Desired) -> Written:
+def _on_record(session: Session, system: System, desired: Desired, rules: Rules) -> Written:
     """Return what this team last wrote; taking over, also what the others wrote that it wants."""
     own = session.ledger.written(system.identity, session.owner)
     if not session.options.take_over:
         return own
     held = session.ledger.held(system.identity, session.owner)
-    theirs = {address: held[address] for address in held.keys() & desired.resources.keys()}
+    theirs = {a: records for a, records in held.items() if claimed(a, desired.resources, rules)}
     return {a: {**own.get(a, {}), **theirs.get(a, {})} for a in theirs.keys() | own.keys()}

@@ -434,6 +434,8 @@ class OpenAI(Simulator):
         """Leave out, unless ``any`` was asked for, the keys of owners without access."""
         self.live(id_)
         access = request.one("owner_project_access", "active")
+        if access not in ("active", "inactive", "any"):
+            raise Refused(400, "Invalid 'owner_project_access'.", "invalid_value")
         found = [k for k in self.api_keys[id_] if access in ("any", k["owner_project_access"])]
         return self.listed(request, found)
 

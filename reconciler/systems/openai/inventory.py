@@ -65,8 +65,7 @@ def _keys(admin: Admin) -> Sight:
     keys = [_key(each, ours) for each in admin.entries(path, owner_project_access="any")]
     sight = listed(admin.setting, keys)
     if ours is not None and not any(key.ours for key in keys):
-        text = f"the key in use here is not among the keys of project {project}"
-        sight += admin.setting.saw("key", admin.setting.name, text)
+        sight += admin.setting.saw("project", project, "the key in use here is not among its keys")
     return sight
 
 

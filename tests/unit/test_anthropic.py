@@ -612,9 +612,9 @@ def test_keys_are_listed_in_the_forms_of_both_versions(world, shape):
     assert seen["anthropic/key/new"].startswith("Anthropic's API cannot create keys")
     assert seen["anthropic/key/cursor"].startswith("the one in use here, active")
     assert "active until 2027-01-01, of workspace cursor-byok" in seen["anthropic/key/ci"]
-    assert seen["anthropic/key/old"].startswith("expired, of another workspace")
+    assert seen["anthropic/key/old"].startswith("expired, of the default or an archived workspace")
     assert "anthropic/key/never seen" not in seen
-    where = "the default workspace" if shape else "another workspace"
+    where = "the default workspace" if shape else "the default or an archived workspace"
     assert where in seen["anthropic/key/cursor"]
 
 

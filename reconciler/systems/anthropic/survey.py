@@ -72,7 +72,7 @@ def place(item: Item, spaces: dict[str, str]) -> str:
     of = scope.get("workspace_id", item.get("workspace_id"))
     if of is None:
         return "the default workspace"
-    return f"workspace {spaces[of]}" if of in spaces else "another workspace"
+    return f"workspace {spaces[of]}" if of in spaces else "the default or an archived workspace"
 
 
 def costs(console: Console) -> Sight:

@@ -118,6 +118,17 @@ class OpenRouter(Simulator):
             "name": name,
             "slug": slug,
             "description": None,
+            "default_guardrail_id": str(uuid5(SPACE, f"default of {slug}")),
+            "default_image_model": None,
+            "default_provider_sort": None,
+            "default_text_model": None,
+            "include_byok_in_budgets": False,
+            "io_logging_api_key_ids": None,
+            "io_logging_sampling_rate": 1,
+            "is_data_discount_logging_enabled": True,
+            "is_observability_broadcast_enabled": False,
+            "is_observability_io_logging_enabled": False,
+            "updated_at": None,
             "created_at": "2025-08-24T10:30:00Z",
             "created_by": self.creator,
         }
@@ -231,14 +242,22 @@ class OpenRouter(Simulator):
                 return self.error(404, "Resource not found")
 
     def _self(self, own: dict[str, Any] | None) -> dict[str, Any]:
-        row = own or {"label": "sk-or-v1-man...key", "limit": None, "limit_reset": None, "usage": 0}
-        shown = {
-            k: v for k, v in row.items() if k not in ("hash", "name", "disabled", "workspace_id")
+        row = own or {
+            "label": f"{self.management_key[:12]}...{self.management_key[-3:]}",
+            "limit": None,
+            "limit_reset": None,
+            "include_byok_in_limit": False,
+            **{
+                f"{kind}{span}": 0
+                for kind in ("usage", "byok_usage")
+                for span in ("", "_daily", "_weekly", "_monthly")
+            },
         }
+        hidden = ("hash", "name", "disabled", "workspace_id", "created_at", "updated_at")
+        shown = {k: v for k, v in row.items() if k not in hidden}
         limit = row.get("limit")
         left = None if limit is None else limit - row.get("usage_monthly", 0)
         return {
-            "usage_monthly": 0,
             "expires_at": None,
             "creator_user_id": self.creator,
             **shown,

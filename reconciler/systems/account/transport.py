@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 import ssl
 import time
 import zlib
@@ -32,6 +33,7 @@ ATTEMPTS = 4
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of one answer after decompression: the largest model lists have about one million."""
 
+NO_HOST = "cannot be found: no name server knows its host"
 AGAIN = (Problem.RATE_LIMITED, Problem.DOWN)
 LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
@@ -219,6 +221,8 @@ def unheard(who: str, error: Exception) -> ProviderError:
 
 def _unconnected(who: str, error: BaseException) -> ProviderError:
     match _of_tls(error):
+        case None if _nameless(error):
+            return refusal(who, Problem.DOWN, NO_HOST, "check the address; are you on line?")
         case None:
             return refusal(who, Problem.DOWN, "cannot be reached from here")
         case ssl.SSLCertVerificationError():
@@ -232,6 +236,15 @@ def _unconnected(who: str, error: BaseException) -> ProviderError:
             what = "cannot be reached: what answers there does not speak TLS as it should"
             way_out = "see whether a firewall or a proxy is in the way, and check the base URL"
             return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+
+
+def _nameless(error: BaseException | None) -> bool:
+    """Tell whether name servers know no such host, as opposed to being away themselves."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return error.errno != socket.EAI_AGAIN
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _of_tls(error: BaseException | None) -> ssl.SSLError | None:

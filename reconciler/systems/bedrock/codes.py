@@ -64,7 +64,7 @@ _TABLE: Final = {code: problem for problem, codes in BY_CODE.items() for code in
 _EXPIRED: Final = ("signature expired", "signature not yet current")
 _BAD_BEARER: Final = ("authentication failed", "bearer token")
 _DENIED: Final = "explicit deny in an identity-based policy"
-_PROFILE: Final = "on-demand throughput"
+_NO_MODEL: Final = ("on-demand throughput", "model identifier is invalid")
 
 
 def classify(answer: Answer, *, stopped: bool = False) -> Problem | None:
@@ -74,14 +74,15 @@ def classify(answer: Answer, *, stopped: bool = False) -> Problem | None:
     a reached limit, and not a missing right.
     """
     code = code_of(answer)
-    problem = _TABLE.get(code) or _TABLE.get(code.removesuffix("Exception").removesuffix("Error"))
+    plain = code.removesuffix("Exception")
+    problem = _TABLE.get(plain) or _TABLE.get(plain.removesuffix("Error"))
     words = _words(answer)
     match problem:
         case Problem.INVALID_KEY if any(said in words for said in _EXPIRED):
             return Problem.CLOCK
         case Problem.NO_ACCESS if stopped and _DENIED in words:
             return Problem.SPENT
-        case Problem.REJECTED if _PROFILE in words:
+        case Problem.REJECTED if any(said in words for said in _NO_MODEL):
             return Problem.NO_MODEL
         case Problem.NO_ACCESS | None if any(words.startswith(said) for said in _BAD_BEARER):
             return Problem.INVALID_KEY

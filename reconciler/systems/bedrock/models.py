@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,7 @@ from reconciler.spec import ModelEntry
 from reconciler.systems.account import Answer, Client, Setting, Sight, refusal
 from reconciler.systems.account.findings import ModelFact, day, escape, models
 from reconciler.systems.account.pages import items, pages
+from reconciler.systems.account.transport import NO_HOST
 from reconciler.systems.bedrock.wire import region
 
 PAGE: Final = 1000
@@ -68,7 +68,7 @@ def look(setting: Setting, client: Client) -> Sight:
     try:
         offer = _offer(client)
     except ProviderError as error:
-        if _no_such_host(error):
+        if error.what == NO_HOST:
             raise _no_region(setting) from None
         if error.kind is not Problem.NO_ACCESS:
             raise
@@ -85,15 +85,6 @@ def _no_region(setting: Setting) -> ProviderError:
     what = f"is not in {region(setting)}: there is no such host"
     way_out = "correct region; AWS's page of endpoints lists the regions that have Bedrock"
     return refusal("AWS Bedrock", Problem.WRONG_ENDPOINT, what, way_out)
-
-
-def _no_such_host(error: BaseException | None) -> bool:
-    """Tell whether a name did not resolve at all, as opposed to a name server that is away."""
-    while error is not None:
-        if isinstance(error, socket.gaierror):
-            return error.errno != socket.EAI_AGAIN
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _offer(client: Client) -> Offer:

@@ -205,7 +205,7 @@ def test_a_section_whose_lines_are_all_commented_out_is_empty(section):
             "id",
         ),
         (
-            "providers: {openai: {key: env://A, rate_limits: {gpt-4o: {}}}}",
+            "providers: {openai: {key: env://A, project: p, rate_limits: {gpt-4o: {}}}}",
             "/providers/openai/rate_limits/gpt-4o",
             "nothing stands here",
         ),

@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter; PYTEST_ARGS="-k name" goes to pytest.
 
 .DEFAULT_GOAL := check
-.PHONY: setup test unit lint check demo bench fix lock clean
+.PHONY: setup test unit lint check demo accounts bench fix lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,11 @@ check: lint unit
 
 demo: $(STAMP)
 	$(BIN)/byok sandbox sandbox --demo
+	$(BIN)/python -m tests.simulators.demo sandbox-accounts
+
+# Six accounts that stand in for the real ones, until Ctrl-C, and a sandbox that fits them.
+accounts: $(STAMP)
+	$(BIN)/python -m tests.simulators.demo sandbox-accounts --serve
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/bench -s --timeout=0 $(PYTEST_ARGS)
@@ -61,4 +66,4 @@ lock: $(STAMP)
 		--generate-hashes --no-emit-index-url --no-annotate --no-header $(LOCK_ARGS) -q -o requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist sandbox sandbox-accounts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -67,7 +67,7 @@ def apply_plan(
         session.wait_until_writable()
     if not confirm(planned):
         raise Declined("apply", "declined; nothing was changed")
-    session.approve(planned.pairings)
+    session.approvals.record(planned.pairings, agreed=session.options.interactive)
     _settle(session, planned)
     command = "destroy" if removing else "apply"
     outcome = run_changes(session, command, planned.looks, planned.plan.changes, told=told)
@@ -87,7 +87,7 @@ def _approved(
         return planned
     if not confirm(planned):
         raise Declined("apply", "declined; nothing was changed")
-    session.approve(planned.pairings)
+    session.approvals.record(planned.pairings, agreed=session.options.interactive)
     return make_plan(session, scope, removing=removing)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler import accounts, origins, state
+from reconciler import accounts, state
+from reconciler.approvals import Approvals
 from reconciler.errors import ByokError, CursorBusy, SecretError, SecretProblem, UsageError
 from reconciler.executor import Current
 from reconciler.ledger import Ledger
@@ -21,13 +22,10 @@ from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_cr
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
-from reconciler.spec import ADMIN_KEYS, CURSOR, Manifest, claimant
+from reconciler.spec import ADMIN_KEYS, CURSOR, CURSOR_TEAM, Manifest, claimant
 from reconciler.systems import System
 from reconciler.systems.account import Account, Door, Setting
 from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
-
-RELATIVE = ("sops://", "file://")
-"""References that mean another secret beside another manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,7 @@ class Session:
     current: Current
     aloud: list[str]
     door: Door
-    granted: set[tuple[str, str]]
-    joined: set[tuple[str, str]]
+    approvals: Approvals
     recorded: frozenset[Address]
 
     @property
@@ -97,7 +94,7 @@ class Session:
                 door=self.door,
                 judged=judged,
                 probes=self.options.probes,
-                approved=self._approved_for,
+                approved=self.approvals.allows,
                 env=self.options.env,
                 recorded=frozenset(at for at in self.recorded if at.system == name),
             )
@@ -125,7 +122,8 @@ class Session:
         """Return the accounts that are looked at with their ordinary key only."""
         if self.options.offline or not self.options.observe:
             return ()
-        return tuple(n for n in accounts.names(self.manifest) if n not in scope.systems)
+        keyless = (*scope.systems, CURSOR_TEAM)  # Cursor's own API has no ordinary key
+        return tuple(n for n in accounts.names(self.manifest) if n not in keyless)
 
     def references(self, scope: Scope) -> Iterator[Sequence[str]]:
         """Yield each group of references that a plan of this scope needs."""
@@ -144,35 +142,6 @@ class Session:
     ) -> Iterator[Sequence[str]]:
         if name in scope.systems and not self.options.offline:
             yield from (account[field] for field in ADMIN_KEYS if field in account)
-
-    def _approved_for(self, ref: str, url: str) -> bool:
-        """Tell whether a reference may be joined with an origin that is no provider's own."""
-        pair = (ref, origins.origin(url))
-        if pair[1] in self.options.allow_origins:
-            self.joined.add(pair)
-        return pair in self.granted or pair in self.joined
-
-    def approvals(self) -> frozenset[tuple[str, str]]:
-        """Return the pairs of reference and origin approved for this manifest's folder."""
-        here = self._approved_here()
-        return frozenset(
-            (name.removesuffix(here), origin)
-            for name, origin in self.ledger.approvals()
-            if name.endswith(here) or not name.startswith(RELATIVE)
-        )
-
-    def approve(self, pairings: Iterable[origins.Pairing]) -> None:
-        """Record pairs as approved, and those that a flag approved for this run.
-
-        A relative reference is approved for this manifest's folder only.
-        """
-        for ref, origin in {*((pair.ref, pair.origin) for pair in pairings), *self.joined}:
-            here = self._approved_here() if ref.startswith(RELATIVE) else ""
-            self.ledger.approve(ref + here, origin)
-            self.granted.add((ref, origin))
-
-    def _approved_here(self) -> str:
-        return f" of {self.manifest.folder}"
 
     def intents(self, system: System) -> Iterator[Change]:
         """Yield the changes an earlier run began and never closed, pointing to their copies."""
@@ -260,7 +229,7 @@ def _open(
         reader=reader,
     )
     user_data = locate(options.cursor_dir, env=options.env, platform=sys.platform, home=Path.home())
-    session = Session(
+    return Session(
         options,
         manifest,
         state_dir,
@@ -271,12 +240,9 @@ def _open(
         current,
         aloud,
         door,
-        set(),
-        set(),
+        Approvals(ledger, manifest.folder, options.allow_origins),
         ledger.recorded(manifest.team),
     )
-    session.granted.update(session.approvals())
-    return session
 
 
 def _fingerprinter(manifest: Manifest, state_dir: Path, reader: Reader) -> Fingerprinter:

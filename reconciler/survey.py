@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from reconciler import keycheck, origins
 from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
+from reconciler.gather import gather
 from reconciler.judge import Look, compare, targeted
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import (
@@ -22,9 +22,8 @@ from reconciler.model import (
     Summary,
 )
 from reconciler.session import Session
-from reconciler.spec import CURSOR
-from reconciler.systems import Actual, Desired, System
-from reconciler.systems.account import Sight, Unapproved, Unjudged
+from reconciler.systems import Actual
+from reconciler.systems.account import Unapproved
 
 NAMED = 3
 """So many addresses are named before the rest is counted."""
@@ -35,7 +34,8 @@ class Planned:
     """A plan with what it was made from.
 
     ``held`` are addresses that another owner manages; ``lost`` are the systems that could not be
-    read, which the others' plan goes on without.
+    read, which the others' plan goes on without. ``offered`` are pairs of reference and origin
+    that were not joined, to look at an account, because nobody approved them yet.
     """
 
     plan: Plan
@@ -44,6 +44,7 @@ class Planned:
     held: Mapping[Address, str] = field(default_factory=dict)
     pairings: tuple[origins.Pairing, ...] = ()
     lost: Mapping[str, ByokError] = field(default_factory=dict)
+    offered: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def pending(self) -> frozenset[Address]:
@@ -84,75 +85,17 @@ def make_plan(
     """
     if not scope.systems or len(set(scope.systems)) < len(scope.systems):
         raise UsageError("the plan's scope", "names no system, or one twice", "plan again")
-    judged = session.judged(scope)
-    watched = session.watched(scope) if watching and not removing else ()
     if not removing:
         session.vault.warm(session.references(scope))
-    with ThreadPoolExecutor(max_workers=len(judged) + len(watched)) as pool:
-        reads = [
-            pool.submit(_read, session, name, removing=removing, watching=watching)
-            for name in judged
-        ]
-        watches = [pool.submit(_watch, session, name) for name in watched]
-        seen = [future.result() for future in reads]
-        sights = tuple(future.result() for future in watches)
-    lost = {n: s.error for n, s in zip(judged, seen, strict=True) if isinstance(s, _Lost)}
-    if len(lost) == len(judged):
+    gathered = gather(session, scope, removing=removing, watching=watching)
+    lost = gathered.lost
+    if not gathered.seen and not any(isinstance(e, Unapproved) for e in lost.values()):
         raise loudest(list(lost.values()))
     looks = tuple(
         compare(session, one.system, one.desired, one.actual, scope, removing=removing)
-        for one in seen
-        if isinstance(one, _Seen)
+        for one in gathered.seen
     )
-    sights += tuple(one.sight for one in seen if isinstance(one, _Lost))
-    return _assemble(session, scope, looks, sights, lost)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One system as it was read."""
-
-    system: System
-    desired: Desired
-    actual: Actual
-
-
-@dataclass(frozen=True, slots=True)
-class _Lost:
-    """One system that could not be judged, and what was seen of it all the same."""
-
-    error: ByokError
-    sight: Actual
-
-
-def _read(session: Session, name: str, *, removing: bool, watching: bool) -> _Seen | _Lost:
-    wanted = Desired()
-    try:
-        system = session.system(name)
-    except ByokError as error:
-        return _Lost(error, _watch(session, name) if watching and name != CURSOR else Actual())
-    try:
-        wanted = wanted if removing else system.desired()
-        actual = system.actual()
-        _ = system.identity  # an account may have to be asked, and may not answer
-        return _Seen(system, wanted, actual)
-    except Unjudged as error:
-        return _Lost(error, _sighted(error.sight))
-    except ByokError as error:
-        return _Lost(loudest([error, *wanted.failed.values()]), Actual())
-
-
-def _sighted(sight: Sight) -> Actual:
-    return Actual(observations=sight.observations, diagnostics=sight.diagnostics)
-
-
-def _watch(session: Session, name: str) -> Actual:
-    """Look at an account with its ordinary key; what fails there is a finding, not a failure."""
-    try:
-        return session.account(name, judged=False).actual()
-    except ByokError as error:
-        at = Address(name, "key", name)
-        return Actual(observations=(Observation(at, f"not probed: {error}"),))
+    return _assemble(session, scope, looks, gathered.sights, lost)
 
 
 def _assemble(
@@ -195,7 +138,8 @@ def _assemble(
         summary=_summary(looks, len(observations), len(failures) + len(lost)),
     )
     down = {n: error for n, error in lost.items() if not isinstance(error, Unapproved)}
-    return Planned(plan, looks, failures, held, pairings, down)
+    offered = frozenset(session.approvals.offered)
+    return Planned(plan, looks, failures, held, pairings, down, offered)
 
 
 def _summary(looks: Sequence[Look], observed: int, unknown: int) -> Summary:
@@ -209,7 +153,7 @@ def _summary(looks: Sequence[Look], observed: int, unknown: int) -> Summary:
 def _pairings(
     session: Session, looks: Sequence[Look], changes: tuple[Change, ...]
 ) -> Iterator[origins.Pairing]:
-    approved = session.approvals()
+    approved = session.approvals.granted()
     for look in looks:
         wanted = look.desired.resources
         yield from origins.unapproved(session.manifest, wanted, changes, approved)

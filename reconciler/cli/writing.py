@@ -103,10 +103,9 @@ def _confirm(steps: Steps, *, asks: bool, verb: str) -> Callable[[Planned], bool
             screen().result(rendered(planned.plan, "text", REASONS.get(verb)))
         if not asks:
             return True
-        for pair in planned.pairings:
-            screen().say(
-                f"{pair.ref} will be joined with {pair.origin}: approved for good if you go on."
-            )
+        pairs = {(pair.ref, pair.origin) for pair in planned.pairings} | planned.offered
+        for ref, origin in sorted(pairs):
+            screen().say(f"{ref} will be joined with {origin}: approved for good if you go on.")
         count = len(planned.plan.changes)
         noun = "change" if count == 1 else "changes"
         return click.confirm(f"{verb} {count} {noun}?", default=False, err=True)

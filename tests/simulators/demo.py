@@ -1,0 +1,83 @@
+"""The story of Cursor and six accounts: ``python -m tests.simulators.demo DIR [--serve]``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.errors import ByokError
+from tests.simulators.world import World, world
+
+NOTHING: Callable[[World], None] = lambda _world: None  # noqa: E731
+
+
+def _in_the_consoles(here: World) -> None:
+    """Do what people do by hand: a lower limit, a smaller deployment."""
+    project = here.openai.project("cursor-byok")
+    here.openai.limit(project, 10_000)
+    here.azure.deployments["gpt-4o-prod"]["sku"]["capacity"] = 5
+
+
+def _a_key_revoked(here: World) -> None:
+    next(iter(here.anthropic.keys.values()))["status"] = "inactive"
+
+
+STORY: tuple[tuple[str, Callable[[World], None], str, int], ...] = (
+    ("Nobody approved these addresses for the keys yet, so no key is sent there.", NOTHING,
+     "plan --system cursor --system openai", 0),
+    ("What would change, in Cursor and in six accounts?", NOTHING,
+     "plan --accounts {allowed}", 0),
+    ("Make it so: project, limits, alerts, deployment, budgets. Each is read back.", NOTHING,
+     "apply --accounts --yes {allowed}", 0),
+    ("Twice equals once.", NOTHING, "plan --accounts --detailed-exitcode", 0),
+    ("Somebody lowers OpenAI's hard limit and shrinks Azure's deployment, in the consoles.",
+     _in_the_consoles, "plan --accounts", 0),
+    ("A hard limit is not raised again without being told to.", NOTHING,
+     "apply --accounts --yes", 8),
+    ("So tell it.", NOTHING, "apply --accounts --yes --allow-irreversible", 0),
+    ("Somebody revokes the Anthropic key. Every plan sees it, with the ordinary keys.",
+     _a_key_revoked, "plan", 0),
+    ("How does all of it stand?", NOTHING, "status --accounts", 0),
+)  # fmt: skip
+
+
+def tell(folder: Path, *, serve: bool) -> int:
+    """Tell the story in a new folder; 0 when every step ended as it should."""
+    if folder.exists():
+        if not (folder / "env.sh").is_file():
+            raise ByokError(str(folder), "is not a sandbox", "name a folder that can be made anew")
+        shutil.rmtree(folder)
+    with world() as here:
+        box = here.sandbox(folder)
+        env = {**os.environ, **box.environment}
+        if sys.stdout.isatty():
+            env["FORCE_COLOR"] = "1"
+        origins = (here.base, here.base.replace("http:", "https:"))
+        allowed = " ".join(f"--allow-origin {origin}" for origin in origins)
+        print(f"# Simulators of the accounts answer at {here.base}", flush=True)
+        for sentence, happens, command, expected in STORY:
+            happens(here)
+            line = command.format(allowed=allowed)
+            print(f"\n# {sentence}\n$ byok {line}", flush=True)
+            argv = [sys.executable, "-m", "reconciler", *line.split()]
+            code = subprocess.run(argv, cwd=box.manifest.parent, env=env, check=False).returncode
+            if code != expected:
+                print(f"byok {line} ended with {code}, not {expected}", file=sys.stderr)
+                return 1
+        if serve:
+            print(
+                f"\nTry it: . {shlex.quote(str(box.folder / 'env.sh'))}; Ctrl-C ends the accounts"
+            )
+            threading.Event().wait()
+    return 0
+
+
+if __name__ == "__main__":
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    sys.exit(tell(Path(names[0] if names else "sandbox-accounts"), serve="--serve" in sys.argv))

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.codec import dump_plan
 from reconciler.engine import apply_plan
-from reconciler.errors import ByokError, ProviderError, ProviderProblem
+from reconciler.errors import ByokError, ManifestError, ProviderError, ProviderProblem
 from reconciler.model import Action, Scope, Severity
 from reconciler.session import reading, writing
 from reconciler.survey import make_plan
@@ -389,6 +389,44 @@ def test_the_admin_key_is_left_alone_without_accounts(router):
     assert "gw/account/gw" not in said(router.write().look())
 
 
+@pytest.mark.parametrize(
+    ("type_", "fields", "place"),
+    [
+        ("openrouter", {"team": {"name": "t"}}, "/endpoints/gw/team"),
+        ("litellm", {"key_name": "k"}, "/endpoints/gw/key_name"),
+        ("litellm", {"workspace": "w"}, "/endpoints/gw/workspace"),
+        ("groq", {"guardrails": {}}, "/endpoints/gw/guardrails"),
+        ("groq", {"keys": {"k": {"limit_usd": 1}}}, "/endpoints/gw/keys"),
+        (
+            "litellm",
+            {"keys": {"k": {"include_byok_in_limit": True}}},
+            "/endpoints/gw/keys/k/include_byok_in_limit",
+        ),
+        (
+            "openrouter",
+            {"keys": {"k": {"requests_per_minute": 1}}},
+            "/endpoints/gw/keys/k/requests_per_minute",
+        ),
+        ("litellm", {"team": {}}, "/endpoints/gw/team"),
+        ("litellm", {"keys": {"k": {}}}, "/endpoints/gw/keys/k"),
+        (
+            "litellm",
+            {"keys": {"k": {"limit_reset": "yearly"}}},
+            "/endpoints/gw/keys/k/limit_reset",
+        ),
+        (
+            "openrouter",
+            {"guardrails": {"g": {"limit_usd": -1}}},
+            "/endpoints/gw/guardrails/g/limit_usd",
+        ),
+    ],
+)
+def test_what_a_type_does_not_have_is_refused_at_its_place(world, type_, fields, place):
+    with pytest.raises(ManifestError) as error:
+        world(Compatible(PLAIN), type_, "/v1").write(**fields).look()
+    assert [finding.path for finding in error.value.diagnostics] == [place]
+
+
 # Budgets, in words.
 
 
@@ -515,6 +553,21 @@ def test_a_create_whose_answer_was_lost_is_found_by_name(proxy):
     proxy.apply()
     assert len(proxy.simulator.teams) == 1
     assert proxy.plan().plan.changes == ()
+
+
+def test_a_deletion_whose_answer_was_lost_is_done(router):
+    router.write(guardrails={"g": {}}).apply()
+    router.simulator.inject("lost", method="DELETE")
+    assert router.write().apply().failed == ()
+    assert router.simulator.rails == []
+
+
+def test_credits_that_this_key_may_not_see_are_left_out(router):
+    refused = Response(403, {"error": {"code": 403, "message": "owner only"}})
+    router.simulator.inject("answer", path="/credits", response=refused)
+    seen = router.write().look(judged=True)
+    assert codes(seen) == []
+    assert "gw/credits/gw" not in said(seen)
 
 
 def test_of_two_teams_of_one_alias_ours_is_the_marked_one(proxy):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.codec import same
-from reconciler.errors import ProviderProblem as Problem
+from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.model import Attrs, Value
 from reconciler.systems.account import Named, refusal
 from reconciler.systems.account.pages import items
@@ -94,7 +94,7 @@ def write(desk: Desk, wanted: Mapping[str, Row], name: str, now: Attrs, goal: At
     row = _rail_rows(desk, wanted).get(name)
     if "present" not in goal:
         if row is not None:
-            desk.client.send("DELETE", f"guardrails/{row['id']}", again=True)
+            _delete(desk, str(row["id"]))
         return
     now = {} if row is None else now
     hashes = _hashes(desk, now, goal)
@@ -109,6 +109,15 @@ def write(desk: Desk, wanted: Mapping[str, Row], name: str, now: Attrs, goal: At
         if keys:
             where = f"guardrails/{row.get('id')}/assignments/keys{path}"
             desk.client.send("POST", where, {"key_hashes": keys}, again=True)
+
+
+def _delete(desk: Desk, id_: str) -> None:
+    """Delete a guardrail; one that is gone when asked again went the first time."""
+    try:
+        desk.client.send("DELETE", f"guardrails/{id_}", again=True)
+    except ProviderError as error:
+        if error.kind is not Problem.NOT_THERE:
+            raise
 
 
 def _rail_body(now: Attrs, goal: Attrs) -> dict[str, Any]:

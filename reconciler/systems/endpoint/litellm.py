@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.codec import same
-from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.errors import ProviderProblem as Problem
 from reconciler.model import Action, Attrs, Change, Value
 from reconciler.spec import Endpoint
 from reconciler.systems.account import (
@@ -24,7 +24,6 @@ from reconciler.systems.account import (
 from reconciler.systems.account.budgets import NOTIFY
 from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
-from reconciler.systems.account.kinds import CLOSED
 from reconciler.systems.account.pages import items, pages
 from reconciler.systems.account.signing import header
 from reconciler.systems.endpoint import litellm_teams
@@ -49,6 +48,7 @@ from reconciler.systems.endpoint.litellm_teams import (
     team_rows,
 )
 from reconciler.systems.endpoint.quirks import litellm as classify, rows
+from reconciler.systems.endpoint.sight import unless_closed
 
 NO_KEY: Final = "byok makes no keys: the proxy has no virtual key of this alias"
 
@@ -74,9 +74,9 @@ def opened(
         lambda: api.rstrip("/"),
         kinds=_kinds(setting, endpoint, desk),
         survey=(
-            lambda: _seen(lambda: _keys_seen(setting, endpoint, desk)),
-            lambda: _seen(lambda: _spend(setting, endpoint, desk)),
-            lambda: _seen(lambda: _budgets(setting, desk)),
+            unless_closed(lambda: _keys_seen(setting, endpoint, desk)),
+            unless_closed(lambda: _spend(setting, endpoint, desk)),
+            unless_closed(lambda: _budgets(setting, desk)),
         ),
         forget=client.forget,
     )
@@ -173,16 +173,6 @@ def _write_key(desk: Desk, name: str, now: Attrs, goal: Attrs) -> None:
     if not same(now.get("disabled"), goal.get("disabled")):
         body["blocked"] = bool(goal.get("disabled"))
     desk.client.send("POST", "key/update", body, again=True)
-
-
-def _seen(look: Callable[[], Sight]) -> Sight:
-    """Leave out what is closed to this key: the kinds say so, once."""
-    try:
-        return look()
-    except ProviderError as error:
-        if error.kind in (*CLOSED, Problem.WRONG_KIND):
-            return Sight()
-        raise
 
 
 def _keys_seen(setting: Setting, endpoint: Endpoint, desk: Desk) -> Sight:

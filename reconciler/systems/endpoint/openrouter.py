@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.codec import same
-from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.errors import ProviderProblem as Problem
 from reconciler.model import Attrs, Value
 from reconciler.spec import Endpoint
 from reconciler.systems.account import (
@@ -22,7 +22,6 @@ from reconciler.systems.account import (
 )
 from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
-from reconciler.systems.account.kinds import CLOSED
 from reconciler.systems.account.signing import bearer
 from reconciler.systems.endpoint import guardrails
 from reconciler.systems.endpoint.limits import MODEL, dollars, limited, loosens, spent, wishes
@@ -36,6 +35,7 @@ from reconciler.systems.endpoint.openrouter_rows import (
     single,
 )
 from reconciler.systems.endpoint.quirks import openrouter as classify
+from reconciler.systems.endpoint.sight import unless_closed
 
 FIELDS: Final = {
     "disabled": "disabled",
@@ -60,7 +60,10 @@ def opened(
         look,
         lambda: _account_id(desk, credential),
         kinds=_kinds(setting, endpoint, desk),
-        survey=(lambda: _keys_seen(setting, endpoint, desk), lambda: _credits(setting, desk)),
+        survey=(
+            unless_closed(lambda: _keys_seen(setting, endpoint, desk)),
+            unless_closed(lambda: _credits(setting, desk)),
+        ),
         forget=client.forget,
     )
 
@@ -147,12 +150,7 @@ def _write_key(desk: Desk, name: str, now: Attrs, goal: Attrs) -> None:
 
 def _keys_seen(setting: Setting, endpoint: Endpoint, desk: Desk) -> Sight:
     """List the keys, and check that ``key_name`` is the key in use."""
-    try:
-        rows = key_rows(desk)
-    except ProviderError as error:
-        if error.kind in CLOSED:
-            return Sight()
-        raise
+    rows = key_rows(desk)
     mine = setting.credential(endpoint.key, endpoint.base_url, own=True)
     facts = [
         KeyFact(

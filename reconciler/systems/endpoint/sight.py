@@ -22,6 +22,7 @@ from reconciler.systems.account.findings import (
     of_error,
     rate_limits,
 )
+from reconciler.systems.account.kinds import CLOSED
 from reconciler.systems.account.probe import PROMPT, TOKENS, generated
 from reconciler.systems.account.signing import bearer, keyless
 from reconciler.systems.endpoint.limits import amount, spent, wishes
@@ -34,6 +35,20 @@ AT_KEY: Final = (Problem.INVALID_KEY, Problem.WRONG_KIND, Problem.NO_ACCESS, Pro
 def root(base: str) -> str:
     """Return where a server's own paths are: its base URL without the last ``/v1``."""
     return re.sub(r"/v1/?$", "", base).rstrip("/")
+
+
+def unless_closed(look: Callable[[], Sight]) -> Callable[[], Sight]:
+    """Leave out what is closed to an admin key: the kinds of resource say so, once."""
+
+    def seen() -> Sight:
+        try:
+            return look()
+        except ProviderError as error:
+            if error.kind in (*CLOSED, Problem.WRONG_KIND):
+                return Sight()
+            raise
+
+    return seen
 
 
 def observe(setting: Setting, endpoint: Endpoint) -> Sight:
@@ -49,7 +64,7 @@ def _looked(setting: Setting, endpoint: Endpoint) -> Sight:
     quirks = TYPES[endpoint.type]
     parts = urlsplit(endpoint.base_url)
     if not endpoint.key and quirks.keyed:
-        return not_probed(setting, f"{quirks.who} answers nobody without a key, and none is named")
+        return not_probed(setting, f"{quirks.who} asks for a key, and none is named here")
     if not endpoint.key and parts.scheme == "http" and not _here(parts.hostname):
         return not_probed(setting, "plain http to another machine; byok speaks it on this one only")
     credential = setting.credential(

@@ -192,3 +192,10 @@ def test_an_account_has_one_hard_limit_for_each_scope(scopes, count):
     entries = "".join(f"  b{n}: {budget.format(scope)}\n" for n, scope in enumerate(said))
     found = errors(section("providers", OPENAI), section("budgets", entries))
     assert [(code, at) for code, at, _ in found] == [("BYOK127", "/budgets/b1")] * count
+
+
+@pytest.mark.parametrize("name", ["cursor", "cursor-team", "openai", "bedrock"])
+def test_an_endpoint_has_no_systems_name(name):
+    entry = f"  {name}: {{type: ollama, base_url: http://localhost:11434/v1}}\n"
+    found = errors(section("endpoints", entry))
+    assert [(code, at) for code, at, _ in found] == [("BYOK126", f"/endpoints/{name}")]

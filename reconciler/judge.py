@@ -188,7 +188,7 @@ def _without(change: Change, wrote: Mapping[str, Edit], now: Attrs) -> Change | 
 
 
 def _told(address: Address, rules: Rules) -> str:
-    until = f"within {rules.slow[address.kind] // 60} minutes of our write"
+    until = f"within {max(rules.slow[address.kind] // 60, 1)} minutes of our write"
     return f"converging: the provider puts it in force {until}"
 
 

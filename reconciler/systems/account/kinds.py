@@ -20,6 +20,7 @@ from reconciler.systems.account.setting import Setting, Sight
 SETTLING = 12.0
 """Seconds a provider gets to show what it accepted."""
 
+HOUR = 3600
 CLOSED = (Problem.NO_ACCESS, Problem.UNSUPPORTED, Problem.NOT_THERE)
 """What closes one kind of resource to this credential, and says nothing against the others."""
 
@@ -238,8 +239,8 @@ class Account:
 
 def in_force(seconds: int) -> str:
     """Say how long the provider takes to put a change in force."""
-    hours, minutes = seconds // 3600, max(seconds // 60, 1)
-    span = f"{hours} hour{'s' if hours != 1 else ''}" if hours else f"{minutes} minutes"
+    count, unit = (seconds // 3600, "hour") if seconds >= HOUR else (max(seconds // 60, 1), "minute")
+    span = f"{count} {unit}{'s' if count != 1 else ''}"
     return f"accepted; the provider takes up to {span} to put it in force"
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from reconciler.engine import apply_plan
-from reconciler.errors import ByokError, ProviderError
+from reconciler.errors import ByokError, ManifestError, ProviderError
 from reconciler.model import Action, Scope
 from reconciler.session import reading, writing
 from reconciler.survey import make_plan
@@ -147,6 +147,8 @@ def test_each_refusal_is_told_by_its_code_and_words(rig, sim, status, code, word
     seen = rig.look()
     assert codes(seen) == [found]
     assert sim.keys["key1"] not in repr(seen)
+    if status == 404:
+        assert "api-version" in repr(seen)
 
 
 def test_a_busy_and_a_broken_service_are_asked_again(rig, sim, monkeypatch):
@@ -344,6 +346,19 @@ def test_a_deployment_is_deleted_only_where_it_says_absent(rig, sim):
     assert rig.plan().changes == ()
 
 
+def test_destroying_shows_a_deployment_of_ours_as_deleted_and_leaves_what_was_there(rig, sim):
+    sim.add_deployment("there", version="2024-08-06")
+    rig.write(deployments={**FIRST, "there": {"model": "gpt-4o"}})
+    rig.apply()
+    with reading(rig.options(allow_irreversible=True)) as session:
+        gone = make_plan(session, SCOPE, removing=True).plan.changes
+    assert [(c.address.name, c.action, c.irreversible) for c in gone] == [
+        ("gpt-4o-prod", Action.DELETE, True)
+    ]
+    with reading(rig.options()) as session:
+        assert make_plan(session, SCOPE, removing=True).plan.changes == ()
+
+
 def test_names_have_no_case_in_azure(rig, sim):
     sim.add_deployment("GPT-4o-Prod", version="2024-08-06", capacity=10)
     rig.write(deployments=FIRST)
@@ -443,6 +458,12 @@ def test_what_serves_another_model_is_told(rig, sim):
     sim.deployments.clear()
     sim.add_deployment("gpt-4o-prod", "gpt-35-turbo")
     assert codes(rig.look(judged=True)) == ["BYOK133", "BYOK140"]
+
+
+def test_a_deployment_that_is_to_serve_the_model_is_no_finding(rig, sim):
+    sim.add_deployment("gpt-4o-prod", "gpt-4o-mini")
+    rig.write(models=["gpt-4o"], deployments=FIRST)
+    assert codes(rig.plan()) == []
 
 
 # Network rules
@@ -647,6 +668,12 @@ def test_the_cost_is_asked_once_and_a_refusal_is_no_failure(rig, sim):
     assert len(asked) == 1
 
 
+def test_the_cost_is_asked_once_for_each_reading_of_the_account(rig, sim):
+    rig.write({name: {"monthly_usd": 5} for name in ("a", "b", "c")})
+    rig.apply()
+    assert len([r for r in sim.log if r.path.endswith("/query")]) == 2  # the plan, and its proof
+
+
 @pytest.mark.parametrize(
     ("right", "closed"),
     [
@@ -704,6 +731,29 @@ def test_a_resource_group_may_have_any_name(rig, sim, tmp_path):
         assert bench.plan().changes == ()
 
 
+ODD = [
+    [],
+    "text",
+    {"value": [1, {}, {"name": 5, "properties": [], "sku": "x"}]},
+    {"properties": []},
+    {"properties": {"networkAcls": "x", "endpoints": 1, "columns": 1, "rows": [[1]]}},
+    {"properties": {"columns": [{"name": "Cost"}, 1], "rows": [["x", 1]]}, "data": [3, {"id": 5}]},
+    {"value": [{"name": "cursor", "properties": {"amount": "x", "notifications": {"a": 1}}}]},
+    {"key1": 5, "status": 7, "data": {}, "endpoint": {}},
+]
+
+
+@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize("path", ["/subscriptions/*", "/openai/*", "*/accounts/acme-openai"])
+def test_an_answer_of_another_form_is_an_error_of_ours(rig, sim, body, path):
+    rig.write({"cursor": {"monthly_usd": 5}}, ["gpt-4o"], deployments=FIRST)
+    sim.inject("answer", path=path, response=Response(200, body), times=99)
+    try:
+        rig.plan()
+    except ByokError as error:
+        assert "own format" in str(error)
+
+
 def test_planning_sends_no_write_and_leaks_no_secret(rig, sim, caplog, capfd):
     caplog.set_level("DEBUG")
     sim.add_deployment("gpt-4o-prod")
@@ -721,3 +771,21 @@ def test_planning_sends_no_write_and_leaks_no_secret(rig, sim, caplog, capfd):
     for secret in (*sim.keys.values(), sim.client_secret, *sim.tokens):
         assert secret not in told
     assert json.loads(sim.snapshot())
+
+
+@pytest.mark.parametrize(
+    ("azure", "words"),
+    [
+        ({"network": {"ip_rules": ["300.1.1.1"]}}, "203.0.113.7"),
+        ({"network": {"ip_rules": ["2001:db8::/32"]}}, "203.0.113.7"),
+        ({"deployments": {"d": {"capacity": 5}}}, "needs its model"),
+        ({"credentials": "mine"}, "default"),
+        ({"client_id": "byok"}, "UUID"),
+        ({"tenant": "a b"}, "domain"),
+    ],
+)
+def test_a_field_that_cannot_be_is_told_with_its_way_out(rig, azure, words):
+    rig.write(**azure)
+    with pytest.raises(ManifestError) as refused:
+        rig.plan()
+    assert any(words in f"{d.message} {d.way_out}" for d in refused.value.diagnostics)

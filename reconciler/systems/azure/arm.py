@@ -92,6 +92,13 @@ class Arm:
         """Return one resource. Raises ProviderError; not there is no answer but an error."""
         return self.client.get(versioned(path))
 
+    def properties(self) -> Mapping[str, Any]:
+        """Return what the account says of itself. Raises ProviderError."""
+        found = self.get(self.account).at("properties")
+        if not isinstance(found, Mapping):
+            raise refusal(WHO, Problem.UNREADABLE)
+        return found
+
     def list(self, path: str) -> Iterator[Mapping[str, Any]]:
         """Yield the resources of a list, page by page."""
         return items(pages(self.client, versioned(path), _next), "value")
@@ -138,6 +145,14 @@ def versioned(path: str) -> str:
     """Return a path with the api-version of its provider."""
     version = next(version for name, version in VERSIONS.items() if f"/{name}/" in path)
     return f"{path}?api-version={version}"
+
+
+def value(resource: Any, path: tuple[str, ...]) -> Any:
+    """Return what stands at a path of a resource, or None."""
+    here = resource
+    for part in path:
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
 
 
 def named(name: str, known: Mapping[str, Any]) -> str:

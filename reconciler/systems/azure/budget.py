@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from reconciler.systems.account.budgets import (
     percent,
     said,
 )
-from reconciler.systems.azure.arm import WHO, Arm, named
+from reconciler.systems.azure.arm import WHO, Arm, named, value
 
 GROUP: Final = "budget"
 SUBSCRIPTION: Final = "subscription-budget"
@@ -113,7 +114,8 @@ def there(arm: Arm, scope: str) -> Iterator[Mapping[str, Any]]:
         what = "has no budgets for a subscription of this offer"
         raise refusal(WHO, Problem.UNSUPPORTED, what) from None
     for resource in found:
-        if resource.get("properties", {}).get("category", "Cost") == "Cost":
+        properties = resource.get("properties")
+        if isinstance(properties, Mapping) and properties.get("category", "Cost") == "Cost":
             yield resource
 
 
@@ -145,7 +147,10 @@ def _amount(properties: Mapping[str, Any], budget: Budget | None) -> Value:
     """
     unit, grain = billed(properties), properties.get("timeGrain", MONTHLY)
     mine = budget.amount.currency if budget is not None else "USD"
-    text = str(Money.of(properties.get("amount", 0), unit or mine))
+    try:
+        text = str(Money.of(properties.get("amount"), unit or mine))
+    except ValueError:
+        return Unknown("Azure tells an amount that is no number")
     text += "" if grain == MONTHLY else f" {grain}"
     return text if budget is None else _foreign(unit, budget) or text
 
@@ -166,7 +171,7 @@ def _parsed(text: Value) -> tuple[Money, str]:
 
 def billed(properties: Mapping[str, Any]) -> str | None:
     """Return the currency that a budget's own spend is told in, or None."""
-    unit = (properties.get("currentSpend") or {}).get("unit")
+    unit = value(properties, ("currentSpend", "unit"))
     return unit if isinstance(unit, str) and unit else None
 
 
@@ -174,7 +179,8 @@ def _alerts(properties: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what tells of money that is spent; forecasts and what is switched off are others'."""
     for notification in (properties.get("notifications") or {}).values():
         if (
-            notification.get("enabled")
+            value(notification, ("enabled",))
+            and isinstance(notification.get("threshold"), int | float)
             and notification.get("thresholdType", "Actual") == "Actual"
             and notification.get("operator") in REACHED
         ):
@@ -182,7 +188,7 @@ def _alerts(properties: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _write(arm: Arm, scope: str, name: str, now: Attrs, goal: Attrs) -> None:
-    old = next((r for r in there(arm, scope) if str(r["name"]).lower() == name.lower()), None)
+    old = next((r for r in there(arm, scope) if str(r.get("name")).lower() == name.lower()), None)
     spelled = name if old is None else old["name"]
     path = f"{scope}/providers/Microsoft.Consumption/budgets/{spelled}"
     if "amount" not in goal:
@@ -267,8 +273,12 @@ def _spends(arm: Arm, scope: str) -> dict[str, Money]:
         found = list(there(arm, scope))
     except ProviderError:
         return {}  # its kind says so
-    return {
-        str(r["name"]).lower(): Money.of(r["properties"]["currentSpend"].get("amount", 0), unit)
-        for r in found
-        if (unit := billed(r["properties"])) is not None
-    }
+    known: dict[str, Money] = {}
+    for resource in found:
+        unit = billed(resource["properties"])
+        with suppress(ValueError):
+            amount = value(resource, ("properties", "currentSpend", "amount"))
+            known |= (
+                {} if unit is None else {str(resource.get("name")).lower(): Money.of(amount, unit)}
+            )
+    return known

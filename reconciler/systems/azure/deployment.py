@@ -11,7 +11,7 @@ from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.model import Attrs, Change
 from reconciler.systems.account import Kind, Named, Setting
 from reconciler.systems.account.answers import refusal
-from reconciler.systems.azure.arm import WHO, Arm, named
+from reconciler.systems.azure.arm import WHO, Arm, named, value
 
 KIND: Final = "deployment"
 MARK: Final = "byok"
@@ -82,14 +82,6 @@ def _read(arm: Arm, wanted: Named) -> Named:
         attrs = {field: value(resource, FIELDS[field]) for field in told}
         found[name] = {field: it for field, it in attrs.items() if it is not None}
     return found
-
-
-def value(resource: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """Return what stands at a path of a resource, or None."""
-    here: Any = resource
-    for part in path:
-        here = here.get(part) if isinstance(here, Mapping) else None
-    return here
 
 
 def _final(change: Change) -> bool:

@@ -22,6 +22,7 @@ from reconciler.systems.account.findings import (
 from reconciler.systems.account.pages import after_last, items, pages
 from reconciler.systems.account.probe import PROMPT, TOKENS, generated
 from reconciler.systems.account.signing import header
+from reconciler.systems.azure.arm import value
 
 WHO: Final = "Azure OpenAI"
 V1: Final = ("v1", "preview", "latest")
@@ -106,7 +107,7 @@ def _answered(
     more = "; the account offers a model of this name" if named else ""
     sight = setting.saw("model", name, f"answered by deployment {deployment}{more}")
     if len(named) == 1:  # of several versions nobody can tell which is deployed
-        retires = day((named[0].get("deprecation") or {}).get("inference"))
+        retires = day(value(named[0], ("deprecation", "inference")))
         sight += retirement(setting, name, ModelFact(retires))
     return sight
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from reconciler.model import Attrs
 from reconciler.systems.account import Kind, Named, Setting
-from reconciler.systems.azure.arm import Arm
+from reconciler.systems.azure.arm import Arm, value
 
 KIND: Final = "network"
 RULE: Final = "ip "
@@ -39,12 +39,12 @@ def plain(rule: str) -> str:
 
 def reach(account: Mapping[str, Any]) -> tuple[str, str]:
     """Return the default action and public access of an account; unset, both let everyone in."""
-    acls = account.get("networkAcls") or {}
-    return acls.get("defaultAction", "Allow"), account.get("publicNetworkAccess") or "Enabled"
+    action = value(account, ("networkAcls", "defaultAction"))
+    return action or "Allow", account.get("publicNetworkAccess") or "Enabled"
 
 
 def _read(arm: Arm) -> Named:
-    account = arm.get(arm.account).at("properties", default={})
+    account = arm.properties()
     action, access = reach(account)
     attrs: dict[str, Any] = {"default_action": action, "public_access": access}
     attrs |= {f"{RULE}{plain(rule['value'])}": True for rule in _rules(account)}
@@ -52,13 +52,13 @@ def _read(arm: Arm) -> Named:
 
 
 def _rules(account: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = (account.get("networkAcls") or {}).get("ipRules") or []
-    return [rule for rule in found if isinstance(rule, dict) and "value" in rule]
+    found = value(account, ("networkAcls", "ipRules")) or []
+    return [rule for rule in found if isinstance(value(rule, ("value",)), str)]
 
 
 def _write(arm: Arm, now: Attrs, goal: Attrs) -> None:
     """Send what moves. The rules are one document at Azure: the others' stay in it as they are."""
-    account = arm.get(arm.account).at("properties", default={})
+    account = arm.properties()
     properties: dict[str, Any] = {}
     if now.get("public_access") != goal.get("public_access"):
         properties["publicNetworkAccess"] = goal.get("public_access", "Enabled")

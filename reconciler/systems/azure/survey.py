@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +15,7 @@ from reconciler.secrets import Secret
 from reconciler.systems.account import Answer, Setting, Sight
 from reconciler.systems.account.findings import SOON, day, escape
 from reconciler.systems.azure import budget, deployment
-from reconciler.systems.azure.arm import Arm, versioned
+from reconciler.systems.azure.arm import Arm, value, versioned
 from reconciler.systems.azure.key import other_models
 from reconciler.systems.azure.network import reach
 
@@ -61,13 +62,14 @@ def spending(arm: Arm) -> Spending:
 
 
 def _sum(answer: Answer) -> Money | None:
-    names = [column.get("name") for column in answer.at("properties", "columns", default=[])]
-    rows = [
-        dict(zip(names, row, strict=False)) for row in answer.at("properties", "rows", default=[])
-    ]
-    if not rows:
+    columns, row = answer.at("properties", "columns"), answer.at("properties", "rows", 0)
+    if not isinstance(columns, list) or not isinstance(row, list):
         return None
-    return Money.of(round(float(rows[0].get("Cost", 0)), 2), str(rows[0].get("Currency", "USD")))
+    told = dict(zip((str(value(column, ("name",))) for column in columns), row, strict=False))
+    cost, unit = told.get("Cost"), told.get("Currency")
+    if not isinstance(cost, int | float) or not isinstance(unit, str):
+        return None
+    return Money.of(round(cost, 2), unit)
 
 
 def looks(setting: Setting, arm: Arm, spent: Spending) -> tuple[Callable[[], Sight], ...]:
@@ -97,7 +99,7 @@ def _quietly(
 
 def _account(setting: Setting, arm: Arm) -> Sight:
     resource = arm.get(arm.account)
-    properties = resource.at("properties", default={})
+    properties = arm.properties()
     what = f"{resource.at('kind', default='an account')} in {resource.at('location', default='?')}"
     sight = setting.saw("account", arm.account_name, what)
     endpoint = setting.manifest.providers[setting.name].settings.get("endpoint")
@@ -115,10 +117,15 @@ def _account(setting: Setting, arm: Arm) -> Sight:
 
 def _origins(properties: Mapping[str, Any]) -> set[str]:
     """Return the origins an account answers at: by its own list, and by its subdomain."""
-    urls = [properties.get("endpoint"), *(properties.get("endpoints") or {}).values()]
+    more = properties.get("endpoints")
+    urls = [properties.get("endpoint"), *(more.values() if isinstance(more, Mapping) else ())]
     domain = properties.get("customSubDomainName")
     urls += [f"https://{domain}{suffix}" for suffix in BUILT_IN["azure"] if domain]
-    return {origin(url) for url in urls if isinstance(url, str) and "://" in url}
+    found: set[str] = set()
+    for url in urls:
+        with suppress(ValueError):  # a URL of two meanings is nobody's
+            found |= {origin(url)} if isinstance(url, str) else set()
+    return found
 
 
 def _slots(setting: Setting, arm: Arm) -> Sight:
@@ -152,7 +159,7 @@ def _endpoints(setting: Setting, arm: Arm) -> Sight:
     """Tell of private endpoints: they are Microsoft.Network's, and are only observed."""
     path = ("properties", "privateLinkServiceConnectionState", "status")
     found = [
-        f"{one.get('name')} ({deployment.value(one, path) or 'state not told'})"
+        f"{one.get('name')} ({value(one, path) or 'state not told'})"
         for one in arm.list(f"{arm.account}/privateEndpointConnections")
     ]
     if not found:
@@ -169,9 +176,11 @@ def _served(setting: Setting, arm: Arm) -> Sight:
     models = _models(arm)
     for name in dict.fromkeys([*wanted, *([used] if used else [])]):
         resource = there.get(name.lower())
+        if wanted.get(name, {}).get("absent"):
+            continue
         if resource is not None:
             sight += _retiring(setting, name, resource, models, declared=name in wanted)
-        elif name in wanted and "sku" not in wanted[name] and not wanted[name].get("absent"):
+        elif name in wanted and "sku" not in wanted[name]:
             text = f"not there yet: it is made as {deployment.NEW['sku']} unless sku is said"
             sight += setting.saw(deployment.KIND, name, text)
     for name in wanted:
@@ -187,12 +196,13 @@ def _in_use(setting: Setting, arm: Arm, used: str, there: Mapping[str, Any]) -> 
         what = f"account {arm.account_name} has no deployment {used}"
         way_out = "correct it, or declare it in deployments"
         return setting.found("BYOK136", what, way_out, pointer="deployment")
-    model = str(deployment.value(resource, deployment.FIELDS["model"]) or "")
-    version = deployment.value(resource, deployment.FIELDS["version"])
+    model = str(value(resource, deployment.FIELDS["model"]) or "")
+    version = value(resource, deployment.FIELDS["version"])
     text = f"serves {model}{f' {version}' if version else ''}"
     sight = setting.saw(deployment.KIND, used, text)
     known = {str(one.get("name")) for one in _models(arm)}
-    return sight + other_models(setting, used, model, known)
+    planned = deployment.declared(setting).get(used, {}).get("model", model)
+    return sight + other_models(setting, used, planned, known)
 
 
 def _models(arm: Arm) -> list[Mapping[str, Any]]:
@@ -210,12 +220,10 @@ def _retiring(
     *,
     declared: bool,
 ) -> Sight:
-    model, version = (
-        deployment.value(resource, deployment.FIELDS[f]) for f in ("model", "version")
-    )
+    model, version = (value(resource, deployment.FIELDS[f]) for f in ("model", "version"))
     facts = [m for m in models if (m.get("name"), m.get("version")) == (model, version)]
-    retires = day((facts[0].get("deprecation") or {}).get("inference")) if facts else None
-    state = deployment.value(resource, ("properties", "provisioningState"))
+    retires = day(value(facts[0], ("deprecation", "inference"))) if facts else None
+    state = value(resource, ("properties", "provisioningState"))
     sight = Sight()
     if state in deployment.BROKEN:
         sight += setting.saw(deployment.KIND, name, f"is in state {state}, and answers nothing")
@@ -227,7 +235,7 @@ def _retiring(
 
 
 def _foreign(setting: Setting, name: str, resource: Mapping[str, Any] | None) -> Sight:
-    mark = deployment.value(resource or {}, ("tags", deployment.MARK))
+    mark = value(resource or {}, ("tags", deployment.MARK))
     if mark is None or mark == setting.manifest.team:
         return Sight()
     return setting.saw(deployment.KIND, name, f"was made by team {mark}: agree on who keeps it")

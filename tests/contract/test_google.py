@@ -110,7 +110,7 @@ class GoogleRig(AccountRig):
 
     def strangers(self) -> dict[str, object]:
         sense = self.sense()
-        names = ("cursor", "site", "byok:other/monthly", "the whole company")
+        names = ("cursor", "site", "byok:rival/monthly", "the whole company")
         preferences = [
             one
             for one in self.simulator.quotas.preferences.values()
@@ -141,7 +141,7 @@ class TestGoogle(AccountContract):
         world.quotas.prefer(PER_DAY, 45000)
         world.quotas.prefer("BatchRequestsPerProject", 99)
         for name, projects in (
-            ("byok:other/monthly", ["projects/other-project"]),
+            ("byok:rival/monthly", ["projects/other-project"]),
             ("shared", ["projects/acme-cursor"]),
             ("the whole company", []),
         ):

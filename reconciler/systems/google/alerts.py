@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.errors import ProviderProblem as Problem
@@ -16,6 +16,11 @@ from reconciler.systems.google.cloud import Cloud
 
 LAST: Final = "that of the last period"
 CUSTOM: Final = "custom"
+ALL: Final = "all"
+ORGANIZATION: Final = "organization"
+OTHERS: Final = ("other projects", "other services", "other period")
+"""What a budget counts where it is not this project's Gemini API by the month."""
+
 BASES: Final = {"alert": "CURRENT_SPEND", "forecast": "FORECASTED_SPEND"}
 
 
@@ -24,21 +29,21 @@ def kind(cloud: Cloud) -> Kind:
     budgets = billing.wanted(cloud, hard=False)
     return Kind(
         "budget",
-        desired={budget.name: _wanted(cloud, budget) for budget in budgets},
+        desired={budget.name: _wanted(budget) for budget in budgets},
         read=lambda: _read(cloud, budgets),
         write=lambda name, now, goal: _write(cloud, name, now, goal),
     )
 
 
-def _wanted(cloud: Cloud, budget: Budget) -> Attrs:
+def _wanted(budget: Budget) -> Attrs:
+    """Return what is wanted of a budget: nothing of what would let it count something else.
+
+    So what others made of ours can be given back one attribute at a time, and never by counting
+    more than it did.
+    """
     thresholds = {f"alert {percent(share)}": True for share in budget.alert_at or (100,)}
-    return {
-        "amount": str(budget.amount),
-        "period": "MONTH",
-        "project": None if budget.scope == "organization" else cloud.project,
-        "service": billing.service(cloud),
-        **thresholds,
-    }
+    scope = ORGANIZATION if budget.scope == ORGANIZATION else None
+    return {"amount": str(budget.amount), "scope": scope, **dict.fromkeys(OTHERS), **thresholds}
 
 
 def _read(cloud: Cloud, budgets: tuple[Budget, ...]) -> Named:
@@ -70,37 +75,44 @@ def _natural(shown: str) -> str:
 
 
 def _attrs(cloud: Cloud, budget: Object) -> Iterator[tuple[str, Value]]:
-    number = cloud.number()
+    projects, services = billing.projects(budget), billing.services(budget)
+    period = budget.get("budgetFilter", {}).get("calendarPeriod", CUSTOM)
     yield "amount", billing.money(budget) or LAST
-    yield "period", budget.get("budgetFilter", {}).get("calendarPeriod", CUSTOM)
-    yield "project", _one([cloud.project if p == number else p for p in billing.projects(budget)])
-    yield "service", _one(billing.services(budget))
+    yield "scope", None if projects else ORGANIZATION
+    yield "other projects", tuple(projects) if projects != [cloud.number()] else None
+    yield (
+        "other services",
+        (tuple(services) or ALL) if services != [billing.service(cloud)] else None,
+    )
+    yield "other period", period if period != "MONTH" else None
     for rule in budget.get("thresholdRules", ()):
         word = "forecast" if rule.get("spendBasis") == BASES["forecast"] else "alert"
         yield f"{word} {percent(round(rule.get('thresholdPercent', 0) * 100, 6))}", True
 
 
-def _one(names: list[str]) -> Value:
-    return names[0] if len(names) == 1 else tuple(names)
-
-
-def _several(value: Value) -> list[str]:
-    if isinstance(value, tuple):
-        return [str(item) for item in value]
-    return [] if value is None else [str(value)]
-
-
 def _fields(cloud: Cloud, attrs: Attrs) -> dict[str, Any]:
     """Return a budget's fields by the path of each in an update mask."""
-    number = cloud.number()
-    numbers = [number if p == cloud.project else p for p in _several(attrs.get("project"))]
+    services = _services(cloud, attrs.get("other services"))
     return {
         "amount": _amount(str(attrs.get("amount", LAST))),
-        "budgetFilter.calendarPeriod": attrs.get("period", CUSTOM),
-        "budgetFilter.projects": numbers,
-        "budgetFilter.services": [f"services/{s}" for s in _several(attrs.get("service"))],
+        "budgetFilter.calendarPeriod": attrs.get("other period") or "MONTH",
+        "budgetFilter.projects": _projects(cloud, attrs),
+        "budgetFilter.services": [f"services/{one}" for one in services],
         "thresholdRules": list(_rules(attrs)),
     }
+
+
+def _services(cloud: Cloud, others: Value) -> Iterable[Value]:
+    if others == ALL:
+        return ()
+    return others if isinstance(others, tuple) and others else (billing.service(cloud),)
+
+
+def _projects(cloud: Cloud, attrs: Attrs) -> list[str]:
+    others = attrs.get("other projects")
+    if isinstance(others, tuple) and others:
+        return [str(one) for one in others]
+    return [] if attrs.get("scope") == ORGANIZATION else [cloud.number()]
 
 
 def _amount(text: str) -> Mapping[str, Any]:
@@ -125,10 +137,13 @@ def _write(cloud: Cloud, name: str, now: Attrs, goal: Attrs) -> None:
         team = cloud.setting.manifest.team
         named = {"displayName": billing.mark(team, name)}
         billing.create(cloud, {**named, **billing.nested(_fields(cloud, goal))})
-    elif now.get("period") == CUSTOM:
+    elif now.get("other period") == CUSTOM:
         what = "has this budget for a period of its own, which byok could not bring back"
         raise refusal(cloud.budgets.who, Problem.REJECTED, what, "give the manifest's another name")
     else:
         was = _fields(cloud, now)
         moved = {path: v for path, v in _fields(cloud, goal).items() if was[path] != v}
+        ours = billing.mark(cloud.setting.manifest.team, name)
+        if there["displayName"] not in (ours, name):  # another team's mark: it is ours now
+            moved["displayName"] = ours
         billing.patch(cloud, there, moved)

@@ -239,7 +239,9 @@ class Account:
 
 def in_force(seconds: int) -> str:
     """Say how long the provider takes to put a change in force."""
-    count, unit = (seconds // 3600, "hour") if seconds >= HOUR else (max(seconds // 60, 1), "minute")
+    count, unit = (
+        (seconds // 3600, "hour") if seconds >= HOUR else (max(seconds // 60, 1), "minute")
+    )
     span = f"{count} {unit}{'s' if count != 1 else ''}"
     return f"accepted; the provider takes up to {span} to put it in force"
 

@@ -105,6 +105,11 @@ def wait_until_quit(
     user_data: Path, seconds: float, *, probe: Callable[[Path], Running] = running
 ) -> None:
     """Return as soon as Cursor does not run on this directory. Raises CursorBusy after seconds."""
+    seen = probe(user_data)
+    if seen.state is State.NO:
+        return
+    if seconds <= 0:
+        raise busy(user_data, seen)
     import tenacity
 
     retrying = tenacity.Retrying(

@@ -335,6 +335,13 @@ def test_a_run_undone_leaves_a_rate_limit_of_which_nobody_knows_what_was_there(b
     ]
 
 
+def test_of_a_rate_limit_only_what_differs_is_sent(bench):
+    bench.write(rate_limits={"gpt-4o": {"requests_per_minute": 300}})
+    bench.apply()
+    (sent,) = bench.simulator.writes()
+    assert sent.json == {"max_requests_per_1_minute": 300}
+
+
 def test_a_model_that_openai_has_no_row_for_is_not_judged(bench):
     bench.write(rate_limits={"gpt-9": {"requests_per_minute": 3}})
     planned = bench.plan()
@@ -394,6 +401,7 @@ def test_both_forms_of_an_absent_document_are_none(bench, absent):
     bench.write()
     bench.apply()
     assert bench.simulator.limits == bench.simulator.permissions == {}
+    assert bench.simulator.alerts == {"proj_0001": {}, bench.id: {}, "": {}}
 
 
 def test_drift_shows_and_is_repaired(bench):
@@ -459,8 +467,10 @@ def test_a_project_that_the_manifest_renames_is_emptied(bench):
     assert bench.plan().plan.changes == ()
 
 
-def test_an_archived_project_is_none(bench):
-    bench.simulator.projects[bench.id] |= {"status": "archived", "archived_at": MADE}
+@pytest.mark.parametrize("status", ["archived", "active"])
+def test_an_archived_project_is_none(bench, status):
+    """Also where a list has it all the same."""
+    bench.simulator.projects[bench.id] |= {"status": status, "archived_at": MADE}
     bench.write()
     assert bench.edits() == {f"project/{PROJECT}": {"status": (None, "active")}}
 
@@ -512,6 +522,13 @@ def test_an_allow_list_takes_the_place_of_a_deny_list_and_gives_it_back(bench):
     bench.write()
     bench.apply()
     assert allowed(bench, "deny_list") == (True, ["o1"])
+
+
+def test_a_deny_list_of_nothing_is_none(bench):
+    denied = {"object": "project.model_permissions", "mode": "deny_list", "model_ids": []}
+    bench.simulator.permissions[bench.id] = denied
+    bench.write(allow_models=["gpt-4o"])
+    assert bench.edits()[f"model-permissions/{PROJECT}"]["mode"] == (None, "allow_list")
 
 
 def test_an_empty_allow_list_allows_nothing(bench):
@@ -578,6 +595,23 @@ def test_keys_service_accounts_and_costs_are_told(bench):
     assert seen[f"costs/{PROJECT}"].startswith("12.34 USD this month")
     assert codes(actual) == ["BYOK116"]
     assert bench.simulator.writes() == []
+
+
+def test_only_costs_of_this_project_are_counted(bench):
+    """A bucket may hold results of other kinds, and a host may not know the filter."""
+    costs = "organization.costs.result"
+    rows = [
+        {"object": costs, "project_id": bench.id, "amount": {"value": 0.1, "currency": "usd"}},
+        {"object": costs, "project_id": bench.id, "amount": {"value": 0.2, "currency": "usd"}},
+        {"object": costs, "project_id": "proj_9", "amount": {"value": 5, "currency": "usd"}},
+        {"object": costs, "project_id": None, "amount": {"value": 7, "currency": "usd"}},
+        {"object": "organization.usage.completions.result", "project_id": bench.id},
+    ]
+    bucket = {"object": "bucket", "results": rows}
+    page = {"object": "page", "data": [bucket], "has_more": False, "next_page": None}
+    bench.simulator.inject("answer", response=Response(200, page), path="/organization/costs")
+    bench.write()
+    assert said(bench.look(judged=True))[f"costs/{PROJECT}"].startswith("0.30 USD")
 
 
 def test_a_key_of_another_project_is_told(bench):

@@ -115,7 +115,7 @@ class TestLiteLLM(AccountContract):
 class TestLiteLLMTeamTaken(AccountContract):
     """The team is there, with another's budget and models."""
 
-    stride = 17
+    stride = 29
 
     def make(self, folder):
         world = LiteLLM(KEY, MASTER)

@@ -97,6 +97,8 @@ class Rig(AccountRig):
 
 
 class TestOpenRouter(AccountContract):
+    stride = 11
+
     def make(self, folder):
         world = OpenRouter(KEY, ADMIN)
         for name in ("shared", "idle", "other one", "other two"):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from reconciler import planner, safety
+from reconciler import planner
 from reconciler.codec import same
 from reconciler.errors import (
-    ByokError,
     Declined,
-    ManifestError,
     ProviderError,
-    SafetyStop,
-    StalePlan,
-    UsageError,
     loudest,
 )
 from reconciler.executor import Execution, Outcome, Recorder, execute, interruptible, silent
+from reconciler.gate import refuse, refuse_stale, refuse_unmatched, touches_cursor
 from reconciler.judge import Look, claimed, closed, targeted
 from reconciler.ledger import Evidence
 from reconciler.model import (
@@ -30,8 +26,7 @@ from reconciler.model import (
     Unknown,
 )
 from reconciler.session import Session
-from reconciler.spec import CURSOR
-from reconciler.survey import Planned, make_plan, unmatched
+from reconciler.survey import Planned, make_plan
 
 Confirm = Callable[[Planned], bool]
 
@@ -55,9 +50,9 @@ def apply_plan(
     planned = make_plan(session, scope, removing=removing, watching=asked)
     if planned.unread:
         planned = _approved(session, scope, planned, confirm, removing=removing)
-    _refuse(session, planned, removing=removing)
+    refuse(session, planned, removing=removing)
     if saved is not None:
-        _fresh(saved, planned.plan)
+        refuse_stale(saved, planned.plan)
     else:
         refuse_unmatched(planned)
     if not planned.plan.changes:
@@ -89,92 +84,6 @@ def _approved(
         raise Declined("apply", "declined; nothing was changed")
     session.approvals.record(planned.pairings, agreed=session.options.interactive)
     return make_plan(session, scope, removing=removing)
-
-
-def touches_cursor(changes: Sequence[Change]) -> bool:
-    """Tell whether any change is to Cursor's own settings."""
-    return any(change.address.system == CURSOR for change in changes)
-
-
-def refuse_unmatched(planned: Planned) -> None:
-    """Raise UsageError for a target that names nothing, which would else look like success."""
-    lost = unmatched(planned)
-    if lost:
-        raise UsageError(
-            f"--target {lost[0]}",
-            "names nothing that is wanted, there, or on record",
-            "take an address from byok plan -v",
-        )
-
-
-def _refuse(session: Session, planned: Planned, *, removing: bool) -> None:
-    """Raise the loudest of all that forbids a plan, with the rest as its notes."""
-    found = [*planned.failures, *_obstacles(session, planned)]
-    if not removing:
-        found += [*_manifest_errors(session, planned), *_foreign_claims(session, planned)]
-    try:
-        _check_safety(session, planned, removing=removing)
-    except SafetyStop as stop:
-        found.append(stop)
-    if found:
-        raise loudest(found)
-
-
-def _obstacles(session: Session, planned: Planned) -> Iterator[ByokError]:
-    """Yield what keeps Cursor from being written, unless it is to be waited for."""
-    if touches_cursor(planned.plan.changes) and not session.options.wait:
-        obstacle = session.obstacle()
-        if obstacle is not None:
-            yield obstacle
-
-
-def _manifest_errors(session: Session, planned: Planned) -> Iterator[ByokError]:
-    if planned.errors:
-        yield ManifestError(session.manifest.file, planned.errors)
-
-
-def _foreign_claims(session: Session, planned: Planned) -> Iterator[ByokError]:
-    if planned.held:
-        address, owner = next(iter(planned.held.items()))
-        yield SafetyStop(
-            str(address),
-            f"managed by team {owner}, and {len(planned.held)} such in all",
-            "remove it from one of the two manifests, or give --take-over once",
-        )
-    options = session.options
-    for pair in planned.pairings:
-        if pair.origin not in options.allow_origins and not options.interactive:
-            yield SafetyStop(
-                pair.ref,
-                f"would be joined with {pair.origin}, an origin nobody approved here",
-                f"if that is right, give --allow-origin {pair.origin} once",
-            )
-
-
-def _check_safety(session: Session, planned: Planned, *, removing: bool) -> None:
-    owned = {address for look in planned.looks for address in look.written}
-    safety.check(
-        planned.plan.changes,
-        () if removing else owned,
-        protect=session.manifest.policy.protect,
-        allow_many=session.options.allow_many,
-        allow_irreversible=session.options.allow_irreversible,
-    )
-
-
-def _fresh(saved: Plan, fresh: Plan) -> None:
-    if saved.fingerprint_key != fresh.fingerprint_key:
-        raise StalePlan(
-            "the saved plan",
-            f"was made with fingerprint key {saved.fingerprint_key},"
-            f" this machine has {fresh.fingerprint_key}",
-            "plan again on this machine",
-        )
-    news = sorted(planner.moved(saved.changes, fresh.changes))
-    if news:
-        raise StalePlan(
-            "the saved plan", f"no longer fits: {'; '.join(news)}", "plan again and review", news
-        )
 
 
 def settle_steps(session: Session, look: Look) -> None:

@@ -4,54 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
+from reconciler.entries import Evidence, Run, Step
 from reconciler.ledger_file import FILE, RECORD, as_record, open_reader, open_writer
 from reconciler.model import Address, Change, Record, Sealed, Written
 
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What tells a written secret again without decrypting: version of its source, its cell."""
-
-    version: str | None = None
-    cell: str | None = None
-    pending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One recorded step.
-
-    ``kept`` maps an attribute to the reference of the copy it replaced, ``previous`` to the record
-    held of it before this step; what had none is left out.
-    """
-
-    id: int
-    run: int
-    change: Change
-    state: str
-    note: str
-    kept: Mapping[str, str]
-    system: str = ""
-    previous: Mapping[str, Record] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One recorded run of a command that may write."""
-
-    id: int
-    command: str
-    owner: str
-    started: str
-    ended: str | None
-    outcome: str
-    steps: int
+__all__ = ["Evidence", "Ledger", "Run", "Step", "now"]
 
 
 class Ledger:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from reconciler import safety
 from reconciler.codec import same
-from reconciler.engine import Confirm, run_changes, settle_steps, touches_cursor
+from reconciler.engine import Confirm, run_changes, settle_steps
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
+from reconciler.gate import touches_cursor
 from reconciler.judge import Look, closed, ordered
 from reconciler.ledger import Run, Step
 from reconciler.model import (

@@ -97,7 +97,7 @@ def plan(
     """Show what would change. Writes nothing."""
     from reconciler.cli.probing import agreed
     from reconciler.cli.run import run_options
-    from reconciler.engine import refuse_unmatched
+    from reconciler.gate import refuse_unmatched
     from reconciler.session import reading
     from reconciler.survey import make_plan
 

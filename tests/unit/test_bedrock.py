@@ -55,6 +55,7 @@ def test_models_are_told_with_the_way_they_can_be_called(bench):
     assert said(seen)[f"model/us.{CLAUDE}"].endswith("through an inference profile")
     assert "legacy" in said(seen)[f"model/{TITAN}"]
     assert "retires on 2027-06-30" in said(seen)[f"model/{TITAN}"]
+    assert "but it cannot be called by this id" in said(seen)[f"model/{CLAUDE}"]
     found = {d.path: f"{d.message}; {d.way_out}" for d in seen.diagnostics if d.code == "BYOK132"}
     assert found.keys() == {f"/models/{CLAUDE}", "/models/anthropic.claude-9"}
     assert "needs an inference profile" in found[f"/models/{CLAUDE}"]
@@ -173,6 +174,15 @@ def test_a_bedrock_api_key_is_tried_with_the_models(bench):
     assert said(seen)["key/bedrock"] == "alive; a Bedrock API key"
     assert said(seen)[f"model/{NOVA}"] == "available to this key"
     assert "GetCallerIdentity" not in bench.sent()
+
+
+def test_beside_an_access_key_an_api_key_is_only_tried(bench):
+    bench.write(models=[CLAUDE], key="file://keys/api")
+    seen = bench.look()
+    assert "an API key" in said(seen)["key/bedrock"].replace("a Bedrock", "an")
+    assert codes(seen) == ["BYOK132"]
+    bench.key("api", API_KEY[:-8] + "AAAAAAA=")
+    assert codes(bench.look()) == ["BYOK131", "BYOK132"]
 
 
 def test_a_bedrock_api_key_that_is_dead_is_told(bench):

@@ -166,6 +166,7 @@ def test_a_policy_somebody_spoiled_is_put_right(bench):
     for spoil in (
         lambda s: s[0].update(Effect="Deny"),
         lambda s: s[0].update(Action="bedrock:Get*"),
+        lambda s: s[0].update(Condition={"Bool": {"aws:SecureTransport": "true"}}),
         lambda s: s.pop(1),
     ):
         statements = json.loads(json.dumps(good["Statement"]))

@@ -143,11 +143,23 @@ def _with_api_key(setting: Setting) -> Sight:
         raise refusal("AWS", Problem.WRONG_KIND, what, way_out)
     _must_be_of(setting, short_lived(key.secret))
     spoken = dialect(setting, "bedrock")
-    sight = models.look(setting, setting.door.connect(base, spoken, bearer(key.secret)))
+    sight = _listed(setting, setting.door.connect(base, spoken, bearer(key.secret)))
     alive = setting.saw("key", setting.name, f"alive; a Bedrock API key{_until(key.secret)}")
     base, _ = root(setting, "bedrock-runtime")
     runtime = setting.door.connect(base, spoken, bearer(key.secret), also=_asked(setting))
     return alive + sight + _generated(setting, runtime)
+
+
+def _listed(setting: Setting, client: Client) -> Sight:
+    """Look at the models with the API key, unless the access key does: Cursor uses that one."""
+    if "access_key_id" not in setting.manifest.providers[setting.name].secrets:
+        return models.look(setting, client)
+    try:
+        client.get("/foundation-models")
+    except ProviderError as error:
+        if error.kind is not Problem.NO_ACCESS:
+            raise
+    return Sight()
 
 
 def short_lived(key: Secret) -> tuple[str, datetime] | None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
-from reconciler.spec import ModelEntry
 from reconciler.systems.account import Answer, Client, Setting, Sight, refusal
 from reconciler.systems.account.findings import ModelFact, day, escape, models
 from reconciler.systems.account.pages import items, pages
@@ -74,10 +73,12 @@ def look(setting: Setting, client: Client) -> Sight:
             raise
         text = "not checked: this key may not list them (bedrock:ListFoundationModels)"
         return setting.saw("model", "*", text)
-    sight = models(setting, dict(_facts(setting, offer)))
-    for entry in setting.models():
-        if offer.behind(entry.id) in offer.models:
-            sight += _callable(setting, entry, offer) or _available(setting, client, entry, offer)
+    lacking = {entry.id: _lack(client, entry.id, offer) for entry in setting.models()}
+    sight = models(setting, dict(_facts(offer, lacking)))
+    for name, lack in lacking.items():
+        if lack is not None:
+            what, way_out = f"{name} {lack[0]}", lack[1]
+            sight += setting.found("BYOK132", what, way_out, pointer=f"/models/{escape(name)}")
     return sight
 
 
@@ -116,47 +117,49 @@ def _profiles(client: Client) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield str(profile.get(name)), tuple(dict.fromkeys(ids))
 
 
-def _facts(setting: Setting, offer: Offer) -> Iterator[tuple[str, ModelFact]]:
-    for entry in setting.models():
-        model = offer.models.get(offer.behind(entry.id))
+def _facts(
+    offer: Offer, lacking: Mapping[str, tuple[str, str] | None]
+) -> Iterator[tuple[str, ModelFact]]:
+    for name, lack in lacking.items():
+        model = offer.models.get(offer.behind(name))
         if model is not None:
-            yield entry.id, _fact(entry.id in offer.profiles, model)
-        elif entry.id.startswith("arn:"):
-            yield entry.id, ModelFact(remark="its ARN is not looked up")
+            remarks = ["through an inference profile"] if name in offer.profiles else []
+            yield name, _fact(model, remarks if lack is None else [f"but it {lack[0]}"])
+        elif name.startswith("arn:"):
+            yield name, ModelFact(remark="its ARN is not looked up")
 
 
-def _fact(through_profile: bool, model: Mapping[str, Any]) -> ModelFact:  # noqa: FBT001
+def _fact(model: Mapping[str, Any], remarks: list[str]) -> ModelFact:
     cycle = model.get("modelLifecycle") or {}
-    remarks = ["through an inference profile"] if through_profile else []
-    remarks += ["legacy: its vendor names a successor"] if cycle.get("status") == "LEGACY" else []
-    return ModelFact(day(cycle.get("endOfLifeTime")), ", ".join(remarks))
+    legacy = ["legacy: its vendor names a successor"] if cycle.get("status") == "LEGACY" else []
+    return ModelFact(day(cycle.get("endOfLifeTime")), ", ".join([*remarks, *legacy]))
 
 
-def _callable(setting: Setting, entry: ModelEntry, offer: Offer) -> Sight | None:
-    """Warn of a model that is called by its own id, and only answers through a profile."""
-    ways = offer.models[offer.behind(entry.id)].get("inferenceTypesSupported") or ()
-    if entry.id in offer.profiles or "ON_DEMAND" in ways or not ways:
+def _lack(client: Client, name: str, offer: Offer) -> tuple[str, str] | None:
+    """Return what keeps a listed model from being called by this name, and the way out."""
+    if offer.behind(name) not in offer.models:
         return None
-    routes = offer.routes(entry.id)
+    return _route(name, offer) or _closed(client, offer.behind(name))
+
+
+def _route(name: str, offer: Offer) -> tuple[str, str] | None:
+    """Tell of a model that is called by its own id, and only answers through a profile."""
+    ways = offer.models[offer.behind(name)].get("inferenceTypesSupported") or ()
+    if name in offer.profiles or "ON_DEMAND" in ways or not ways:
+        return None
+    routes = offer.routes(name)
     way_out = f"write {' or '.join(routes[:3])}" if routes else "use another model, or region"
-    return setting.found(
-        "BYOK132",
-        f"{entry.id} cannot be called by this id: it needs an inference profile",
-        way_out,
-        pointer=f"/models/{escape(entry.id)}",
-    )
+    return "cannot be called by this id: it needs an inference profile", way_out
 
 
-def _available(setting: Setting, client: Client, entry: ModelEntry, offer: Offer) -> Sight:
-    name = offer.behind(entry.id)
+def _closed(client: Client, model: str) -> tuple[str, str] | None:
     try:
-        answer = client.get(f"/foundation-model-availability/{quote(name, safe='')}")
+        answer = client.get(f"/foundation-model-availability/{quote(model, safe='')}")
     except ProviderError as error:
         if error.kind not in (Problem.NO_ACCESS, Problem.NOT_THERE, Problem.REJECTED):
             raise
-        return Sight()
+        return None
     for path, good, what, way_out in LACKING:
         if answer.at(*path) != good:
-            pointer = f"/models/{escape(entry.id)}"
-            return setting.found("BYOK132", f"{entry.id} {what}", way_out, pointer=pointer)
-    return Sight()
+            return what, way_out
+    return None

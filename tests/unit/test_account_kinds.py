@@ -347,6 +347,18 @@ class TestClosed:
         assert steps(bench.apply(allow_irreversible=True)) == ["delete toy/limit/byok"]
         assert at not in bench.written()
 
+    def test_what_was_made_unheard_is_still_ours_when_its_kind_opens_again(self, bench):
+        bench.wish(**LIMIT)
+        bench.toy.inject("lost", method="POST", path="/limits")
+        assert bench.apply().failed
+        bench.toy.shut["limits"] = 403
+        bench.apply()
+        bench.toy.shut.clear()
+        bench.apply()
+        assert bench.written()[Address("toy", "limit", "byok")]["amount"].adopted is False
+        outcome = bench.apply(removing=True, allow_irreversible=True)
+        assert "delete toy/limit/byok" in steps(outcome)
+
     def test_without_the_admin_key_nothing_is_forgotten(self, bench):
         bench.wish(**LIMIT)
         bench.apply()

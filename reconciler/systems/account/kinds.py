@@ -135,30 +135,12 @@ class Account:
         What this credential may not do, or the provider does not offer, closes its kind only and
         is said once.
         """
-        jobs: list[Callable[[], Sight | Named]] = [self.observe, *self.survey]
-        jobs += [kind.read for kind in self.kinds]
-        with ThreadPoolExecutor(max_workers=min(len(jobs), 6)) as pool:
-            seen = [pool.submit(caught, job) for job in jobs]
-        answers = [future.result() for future in seen]
-        sights, kinds = answers[: 1 + len(self.survey)], answers[1 + len(self.survey) :]
+        sights, kinds = self._read()
         sight = self._seen(sights[0], sights[1:])
         resources: dict[Address, Attrs] = {}
         closed: dict[str, str] = {}
         for kind, answer in zip(self.kinds, kinds, strict=True):
-            closed |= {f"{kind.name}/{n}": reason for n, reason in kind.barred.items()}
-            match answer:
-                case ProviderError(kind=problem) as error if problem in CLOSED:
-                    closed[kind.name] = str(error)
-                case ProviderError() as error:
-                    raise Unjudged(error, sight)
-                case ByokError() as error:
-                    raise error
-                case Mapping() as named:
-                    for name, attrs in named.items():
-                        resources[self.setting.at(kind.name, name)] = attrs
-                    if kind.missing:
-                        lacking = kind.desired.keys() - named.keys()
-                        closed |= {f"{kind.name}/{n}": kind.missing for n in sorted(lacking)}
+            closed |= self._judged(kind, answer, sight, resources)
         said = tuple(
             Observation(self._closed(place), f"not judged: {reason}")
             for place, reason in closed.items()
@@ -169,6 +151,33 @@ class Account:
             diagnostics=sight.diagnostics,
             closed=closed,
         )
+
+    def _read(self) -> tuple[list[Looked], list[Looked]]:
+        """Ask all there is to ask at once; return what was seen, and the kinds."""
+        jobs: list[Callable[[], Sight | Named]] = [self.observe, *self.survey]
+        jobs += [kind.read for kind in self.kinds]
+        with ThreadPoolExecutor(max_workers=min(len(jobs), 6)) as pool:
+            answers = list(pool.map(caught, jobs))
+        split = 1 + len(self.survey)
+        return answers[:split], answers[split:]
+
+    def _judged(
+        self, kind: Kind, answer: Looked, sight: Sight, resources: dict[Address, Attrs]
+    ) -> dict[str, str]:
+        """Add what was read of one kind to the resources; return what is not judged, and why."""
+        closed = {f"{kind.name}/{name}": reason for name, reason in kind.barred.items()}
+        match answer:
+            case ProviderError(kind=problem) as error if problem in CLOSED:
+                closed[kind.name] = str(error)
+            case ProviderError() as error:
+                raise Unjudged(error, sight)
+            case ByokError() as error:
+                raise error
+            case Mapping() as named:
+                resources |= {self.setting.at(kind.name, name): at for name, at in named.items()}
+                lacking = kind.desired.keys() - named.keys() if kind.missing else ()
+                closed |= {f"{kind.name}/{name}": kind.missing for name in sorted(lacking)}
+        return closed
 
     def _closed(self, place: str) -> Address:
         kind, _, name = place.partition("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from pytest_socket import SocketConnectBlockedError
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.systems.account import Answer, Door, transport
-from reconciler.systems.account.transport import told_to_wait
+from reconciler.systems.account.transport import told_to_wait, trusted
 from tests.unit.wire import (
     certificate,
     dripping,
@@ -178,6 +179,20 @@ class TestTrust:
         environment.setenv("SSL_CERT_FILE", str(file))
         with listening(says(GOOD), tls=context) as wire:
             assert fine(SimpleNamespace(base=wire.base.replace("http://", "https://")))
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_the_systems_certificates_are_trusted_unless_others_are_named(
+        self, tmp_path, environment, named
+    ):
+        loaded = []
+        load = ssl.SSLContext.load_default_certs
+        environment.setattr(
+            ssl.SSLContext, "load_default_certs", lambda self: (loaded.append(1), load(self))
+        )
+        if named:
+            environment.setenv("SSL_CERT_FILE", str(certificate(tmp_path, "127.0.0.1")[1]))
+        trusted()
+        assert loaded == ([] if named else [1])
 
     @pytest.mark.parametrize("lost", ["missing", "empty", "garbage"])
     def test_certificates_that_are_none_are_told(self, tmp_path, environment, lost):

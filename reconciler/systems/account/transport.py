@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import socket
 import ssl
@@ -39,14 +40,16 @@ LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 def trusted() -> ssl.SSLContext:
-    """Return what certificates are checked against: httpx's, or those of SSL_CERT_FILE or _DIR.
+    """Return what certificates are checked against.
 
+    These are httpx's and the operating system's, which has those of a company's own network; or
+    those of SSL_CERT_FILE or SSL_CERT_DIR alone.
     Raises ProviderError (network refused) where these name no certificates.
     """
     import httpx
 
     try:
-        return httpx.create_ssl_context()
+        found = httpx.create_ssl_context()
     except OSError:
         lost = refusal(
             "the network",
@@ -54,6 +57,10 @@ def trusted() -> ssl.SSLContext:
             "cannot be used: SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates",
             "point it to a file of certificates, or unset it",
         )
+    else:
+        if not any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+            found.load_default_certs()
+        return found
     raise lost
 
 

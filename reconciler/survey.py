@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from reconciler import keycheck, origins
+from reconciler import accounts, keycheck, origins
 from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
 from reconciler.gather import gather
 from reconciler.judge import Look, compare, targeted
@@ -22,6 +23,7 @@ from reconciler.model import (
     Summary,
 )
 from reconciler.session import Session
+from reconciler.spec import CURSOR
 from reconciler.systems import Actual
 from reconciler.systems.account import Unapproved
 
@@ -116,7 +118,7 @@ def _assemble(
     )
     observations = tuple(
         seen
-        for seen in (*_told(looks), *_left_out(lost), *_watched(sights))
+        for seen in (*_told(looks), *_left_out(lost), *_watched(sights), *_dropped(session, scope))
         if targeted(seen.address, scope.targets)
     )
     found = [
@@ -173,6 +175,17 @@ def _told(looks: Sequence[Look]) -> Iterator[Observation]:
 def _left_out(lost: Mapping[str, ByokError]) -> Iterator[Observation]:
     for name, error in lost.items():
         yield Observation(Address(name, "account", name), f"not judged: {error}")
+
+
+def _dropped(session: Session, scope: Scope) -> Iterator[Observation]:
+    """Tell of accounts that are on record and that the manifest no longer declares."""
+    if scope.systems == (CURSOR,):
+        return
+    on_record = Counter(address.system for address in session.recorded)
+    for name in sorted(on_record.keys() - {CURSOR, *accounts.names(session.manifest)}):
+        what = f"{on_record[name]} on record, and the manifest no longer declares this account"
+        way_out = "to take them back, declare it with its admin credential and nothing else"
+        yield Observation(Address(name, "account", name), f"not judged: {what}; {way_out}")
 
 
 def _watched(sights: Sequence[Actual]) -> Iterator[Observation]:

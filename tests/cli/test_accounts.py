@@ -246,6 +246,19 @@ def test_what_a_run_did_to_accounts_is_taken_back(applied):
     assert states["cursor-byok"] == "archived"
 
 
+def test_an_account_that_the_manifest_drops_is_not_forgotten_in_silence(applied):
+    text = applied.bench.box.manifest.read_text()
+    start, end = text.index("  gateway:\n    type"), text.index("cursor_team:")
+    text = text[:start].replace("endpoints:", "") + text[end:]
+    lines = [line for line in text.splitlines() if "gateway" not in line]
+    applied.bench.box.manifest.write_text("\n".join(lines) + "\n")
+    done = applied("plan", "--accounts")
+    assert done.code == 0, done.err
+    assert "2 on record, and the manifest no longer declares this account" in " ".join(
+        done.out.split()
+    )
+
+
 def test_destroy_releases_what_others_may_use(applied):
     done = applied("destroy", "--system", "azure", "--yes")
     assert done.code == 0, done.err

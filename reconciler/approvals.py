@@ -45,9 +45,10 @@ class Approvals:
         return allowed
 
     def record(self, pairings: Iterable[Pairing], *, agreed: bool) -> None:
-        """Record pairs as approved, those a flag allowed, and, where agreed to, those offered."""
-        pairs = {(pair.ref, pair.origin) for pair in pairings} | self._flagged
-        for ref, where in sorted(pairs | (self.offered if agreed else set())):
+        """Record as approved what a flag allows, and, where agreed to, all that was offered."""
+        asked = {(pair.ref, pair.origin) for pair in pairings}
+        flagged = {pair for pair in asked if pair[1] in self._flags} | self._flagged
+        for ref, where in sorted(flagged | (asked | self.offered if agreed else set())):
             here = self._here if ref.startswith(RELATIVE) else ""
             self._ledger.approve(ref + here, where)
             self._granted.add((ref, where))

@@ -48,7 +48,7 @@ def apply_plan(
     """
     asked = session.options.interactive  # only who is asked reads what is seen beside the plan
     planned = make_plan(session, scope, removing=removing, watching=asked)
-    if planned.unread:
+    while planned.strangers and asked:  # an account may need several origins, one behind the other
         planned = _approved(session, scope, planned, confirm, removing=removing)
     refuse(session, planned, removing=removing)
     if saved is not None:
@@ -74,15 +74,10 @@ def apply_plan(
 def _approved(
     session: Session, scope: Scope, planned: Planned, confirm: Confirm, *, removing: bool
 ) -> Planned:
-    """Ask for the origins of accounts that nothing was sent to yet, and plan again with them.
-
-    Without a terminal the plan stays as it is, and is refused.
-    """
-    if not session.options.interactive:
-        return planned
+    """Ask for the origins of accounts that nothing was sent to yet, and plan again with them."""
     if not confirm(planned):
         raise Declined("apply", "declined; nothing was changed")
-    session.approvals.record(planned.pairings, agreed=session.options.interactive)
+    session.approvals.record(planned.pairings, agreed=True)
     return make_plan(session, scope, removing=removing)
 
 

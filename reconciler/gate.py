@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from reconciler import planner, safety
 from reconciler.errors import ByokError, ManifestError, SafetyStop, StalePlan, UsageError, loudest
 from reconciler.model import Change, Plan
+from reconciler.origins import Pairing
 from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.survey import Planned, unmatched
@@ -30,9 +31,13 @@ def refuse_unmatched(planned: Planned) -> None:
 
 def refuse(session: Session, planned: Planned, *, removing: bool) -> None:
     """Raise the loudest of all that forbids a plan, with the rest as its notes."""
-    found = [*planned.failures, *_obstacles(session, planned)]
+    found = [
+        *planned.failures,
+        *_obstacles(session, planned),
+        *_unapproved(session, planned),
+    ]
     if not removing:
-        found += [*_manifest_errors(session, planned), *_foreign_claims(session, planned)]
+        found += [*_manifest_errors(session, planned), *_foreign_claims(planned)]
     try:
         _check_safety(session, planned, removing=removing)
     except SafetyStop as stop:
@@ -54,7 +59,7 @@ def _manifest_errors(session: Session, planned: Planned) -> Iterator[ByokError]:
         yield ManifestError(session.manifest.file, planned.errors)
 
 
-def _foreign_claims(session: Session, planned: Planned) -> Iterator[ByokError]:
+def _foreign_claims(planned: Planned) -> Iterator[ByokError]:
     if planned.held:
         address, owner = next(iter(planned.held.items()))
         yield SafetyStop(
@@ -62,14 +67,27 @@ def _foreign_claims(session: Session, planned: Planned) -> Iterator[ByokError]:
             f"managed by team {owner}, and {len(planned.held)} such in all",
             "remove it from one of the two manifests, or give --take-over once",
         )
+
+
+def refuse_unread(planned: Planned) -> None:
+    """Raise SafetyStop for an account that was not read because nobody approved its origin."""
+    if planned.strangers:
+        raise _stranger(planned.strangers[0])
+
+
+def _unapproved(session: Session, planned: Planned) -> Iterator[ByokError]:
     options = session.options
     for pair in planned.pairings:
         if pair.origin not in options.allow_origins and not options.interactive:
-            yield SafetyStop(
-                pair.ref,
-                f"would be joined with {pair.origin}, an origin nobody approved here",
-                f"if that is right, give --allow-origin {pair.origin} once",
-            )
+            yield _stranger(pair)
+
+
+def _stranger(pair: Pairing) -> SafetyStop:
+    return SafetyStop(
+        pair.ref,
+        f"would be joined with {pair.origin}, an origin nobody approved here",
+        f"if that is right, give --allow-origin {pair.origin} once",
+    )
 
 
 def _check_safety(session: Session, planned: Planned, *, removing: bool) -> None:

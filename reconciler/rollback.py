@@ -10,7 +10,7 @@ from reconciler.codec import same
 from reconciler.engine import Confirm, run_changes, settle_steps
 from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
-from reconciler.gate import touches_cursor
+from reconciler.gate import refuse_unread, touches_cursor
 from reconciler.judge import Look, closed, ordered
 from reconciler.ledger import Run, Step
 from reconciler.model import (
@@ -47,6 +47,7 @@ def roll_back(
     """
     run = _find(session, number)
     seen = make_plan(session, scope or Scope(), removing=True)
+    refuse_unread(seen)
     steps = [step for step in session.ledger.steps(run.id) if step.state != "failed"]
     undone = [_taken_back(session, look, steps, run) for look in seen.looks]
     changes = tuple(change for found, _ in undone for change in found)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 
 from reconciler import accounts, keycheck, origins
 from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
@@ -54,10 +55,10 @@ class Planned:
         return frozenset().union(*(look.pending for look in self.looks))
 
     @property
-    def unread(self) -> bool:
-        """Tell whether an account was not read because nobody approved its origin yet."""
+    def strangers(self) -> tuple[origins.Pairing, ...]:
+        """The pairs that nobody approved yet, and without which an account was not read."""
         read = {look.system.name for look in self.looks}
-        return any(pair.address.system not in read for pair in self.pairings)
+        return tuple(pair for pair in self.pairings if pair.address.system not in read)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -205,7 +206,11 @@ def _held(session: Session, scope: Scope, looks: Sequence[Look]) -> dict[Address
 
 
 def unmatched(planned: Planned) -> tuple[str, ...]:
-    """Return the targets of a plan's scope that name nothing wanted, there, or on record."""
+    """Return the targets of a plan's scope that name nothing wanted, there, or on record.
+
+    Of a system that was not read nobody can tell.
+    """
+    dark = {*planned.lost, *(pair.address.system for pair in planned.strangers)}
     known = [
         address
         for look in planned.looks
@@ -219,7 +224,8 @@ def unmatched(planned: Planned) -> tuple[str, ...]:
         for address in part
     ]
     targets = planned.plan.scope.targets
-    return tuple(t for t in targets if not any(targeted(a, (t,)) for a in known))
+    told = [t for t in targets if not any(fnmatchcase(n, t.partition("/")[0]) for n in dark)]
+    return tuple(t for t in told if not any(targeted(a, (t,)) for a in known))
 
 
 def _observations(look: Look) -> Iterator[Observation]:

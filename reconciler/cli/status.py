@@ -37,6 +37,9 @@ def status(*, detailed_exitcode: bool) -> int:
         screen().lines(line for one in found for line in _lines(one))
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
+    for pair in planned.strangers:
+        what = f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here"
+        screen().say(f"byok: {pair.address.system} was left out: {what}; byok apply asks once")
     changed = any(one.drifted or one.to_apply for one in found)
     return planned.exit_code or (2 if detailed_exitcode and changed else 0)
 

@@ -162,10 +162,11 @@ def test_nothing_is_sent_to_an_address_nobody_approved(fleet):
     assert not any(fleet.seen().values())
 
 
-def test_whoever_is_asked_approves_the_address_and_then_the_changes(fleet):
+def ask(fleet: Fleet, answers: bytes, *args: str) -> tuple[int | None, str, str]:
+    """Run a command on a terminal of its own, and give it all its answers."""
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "apply", "--system", "openai"],
+        [sys.executable, "-m", "reconciler", *args],
         cwd=fleet.bench.box.manifest.parent,
         env=fleet.bench.environment({}),
         stdin=follower,
@@ -173,14 +174,53 @@ def test_whoever_is_asked_approves_the_address_and_then_the_changes(fleet):
         stderr=subprocess.PIPE,
         text=True,
     )
-    os.write(leader, b"y\ny\n")
+    os.write(leader, answers)
     out, err = child.communicate(timeout=90)
     os.close(leader)
     os.close(follower)
-    assert child.returncode == 0, err
+    return child.returncode, out, err
+
+
+def test_whoever_is_asked_approves_the_address_and_then_the_changes(fleet):
+    code, out, err = ask(fleet, b"y\ny\n", "apply", "--system", "openai")
+    assert code == 0, err
     assert "approved for good" in err
     assert "+ openai/project/cursor-byok" in out
     assert fleet("plan", "--system", "openai", "--detailed-exitcode").code == 0
+
+
+def test_an_account_behind_two_addresses_is_asked_for_twice_and_then_applied(fleet):
+    base = fleet.here.base
+    fleet.bench.edit(f"login_base: {base}", f"login_base: {base.replace('127.0.0.1', 'localhost')}")
+    code, out, err = ask(fleet, b"y\ny\ny\n", "apply", "--system", "azure")
+    assert code == 0, err
+    assert "+ azure/budget/azure" in out
+    assert fleet("plan", "--system", "azure", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize("command", ["destroy", "rollback"])
+def test_taking_away_approves_no_address_unasked(fleet, command):
+    own = fleet.here.base.replace("http:", "https:")
+    assert fleet("apply", "--yes", "--allow-origin", own).code == 0
+    done = fleet(command, "--accounts", "--yes")
+    assert done.code == 8
+    assert "--allow-origin" in done.err
+    assert fleet("plan", "--accounts", "--json").code == 0
+    assert not any(fleet.seen().values())
+
+
+def test_status_says_which_accounts_nobody_approved(fleet):
+    done = fleet("status", "--accounts")
+    assert done.code == 0
+    assert "openai was left out" in done.err
+
+
+def test_a_target_in_an_account_that_fails_is_that_account_s_failure(fleet):
+    fleet.here.openai.inject("answer", response=Response(500, {}), times=10_000)
+    target = ("--accounts", "--target", "openai/project/cursor-byok")
+    done = fleet("plan", *target, *fleet.approved)
+    assert done.code == 5
+    assert "error of its own" in done.err
 
 
 @pytest.mark.parametrize("way", [("--offline",), ()])

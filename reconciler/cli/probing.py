@@ -11,6 +11,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.reading import screen
 from reconciler.errors import Declined, UsageError
+from reconciler.spec import Manifest
 
 PROBES: Final = ("generate", "cost")
 TOKENS_IN: Final = 16
@@ -44,13 +45,25 @@ def _generating() -> str:
     from reconciler.pricing import price
     from reconciler.systems.account.probe import TOKENS
 
-    manifest = load(options.manifest_path())
-    wanted = [m for m in manifest.models.values() if m.enabled and not m.absent]
+    manifest, named = load(options.manifest_path()), options.given("system", ())
+    models = [m for m in manifest.models.values() if m.enabled and not m.absent]
+    wanted = [m for m in models if not named or (m.provider or m.endpoint) in named]
+    alone = (not named or "azure" in named) and _deployment_alone(manifest)
     prices = [
         price(m.provider or m.endpoint or "", m.id, tokens_in=TOKENS_IN, tokens_out=TOKENS)
         for m in wanted
     ]
     total = sum((p.amount for p in prices if p is not None), Decimal())
-    unknown = sum(p is None for p in prices)
+    unknown = sum(p is None for p in prices) + alone
     more = f", and {unknown} whose price is not known" if unknown else ""
-    return f"one to each of {len(wanted)} models, at most {total:.4f} USD by list price{more}"
+    each = f"one to each of {len(wanted)} models" if len(wanted) != 1 else "one to 1 model"
+    each += " and one to Azure" if alone else ""
+    return f"{each}, at most {total:.4f} USD by list price{more}"
+
+
+def _deployment_alone(manifest: Manifest) -> bool:
+    """Tell whether Azure's deployment is probed for its own sake: no model names azure."""
+    azure = manifest.providers.get("azure")
+    if azure is None or azure.absent or not azure.settings.get("deployment"):
+        return False
+    return all(m.absent or m.provider != "azure" for m in manifest.models.values())

@@ -104,21 +104,25 @@ def advice(diagnostic: Diagnostic) -> str:
 def gathered(observations: Iterable[Observation]) -> list[tuple[str, str, bool]]:
     """Return one line for all observations of a system and kind that say the same.
 
+    What is not judged for one reason is one line for all kinds of the system.
     Each line is addresses, text, and whether it must not be hidden: budgets, and what was left
     out. Those come first, else as they came.
     """
     alike: dict[tuple[str, str, str], list[str]] = {}
     for one in observations:
         at = one.address
-        alike.setdefault((at.system, at.kind, one.text), []).append(at.name)
+        lost = one.text.startswith(NOT_JUDGED)
+        key = (at.system, "" if lost else f"{at.kind}/", one.text)
+        alike.setdefault(key, []).append(f"{at.kind}/{at.name}" if lost else at.name)
     lines = [
-        (clean(f"{system}/{kind}/{_names(names)}"), clean(text), kind == "budget" or _loud(text))
+        (clean(f"{system}/{kind}{_names(names)}"), clean(text), kind == "budget/" or _loud(text))
         for (system, kind, text), names in alike.items()
     ]
     return sorted(lines, key=lambda line: not line[2])
 
 
-LOUD = ("not probed", "not judged", "cannot tell", "converging")
+NOT_JUDGED = "not judged"
+LOUD = ("not probed", NOT_JUDGED, "cannot tell", "converging", "only observed: none of")
 
 
 def _loud(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from reconciler.errors import ProviderError
 from reconciler.spec import CURSOR_TEAM
 from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight
-from reconciler.systems.account.findings import not_probed, of_error
+from reconciler.systems.account.findings import not_probed
 from reconciler.systems.account.signing import basic
 
 BASE: Final = "https://api.cursor.com"
@@ -79,7 +79,7 @@ def _models(setting: Setting, client: Client) -> Sight:
     except ProviderError as error:
         if error.kind is not None and error.kind.value in ("no access", "not there"):
             return setting.saw("models", "allowed", "not offered to this team (Enterprise preview)")
-        return of_error(setting, error, "admin_key")
+        raise
     found = answer.at("models", default=answer.body)
     names = sorted({str(m.get("name") or m.get("id")) for m in found if isinstance(m, dict)})
     allowed = ", ".join(names[:NAMED]) or "none is named"

@@ -131,6 +131,15 @@ class TestBrokenLines:
             pass
         error = failing(wire)
         assert (error.kind, error.what) == (Problem.DOWN, "cannot be reached from here")
+        assert "HTTPS_PROXY" not in error.way_out
+
+    def test_where_the_environment_names_a_proxy_that_is_what_to_look_at(self, environment):
+        environment.setenv("HTTPS_PROXY", "http://someone:secret@127.0.0.1:9")
+        with listening(drops) as wire:
+            pass
+        error = failing(wire)
+        assert "the proxy in HTTPS_PROXY" in error.way_out
+        assert "secret" not in str(error)
 
     def test_a_slow_drip_ends(self, monkeypatch):
         monkeypatch.setattr(transport, "EXCHANGE", 0.1)

@@ -144,7 +144,7 @@ def test_an_admin_key_in_the_ordinary_slot_is_never_sent(bench):
 def test_an_ordinary_key_in_the_admin_slot_is_never_sent(bench):
     bench.keys["openai-admin"] = KEY
     bench.write()
-    with pytest.raises(ProviderError, match="wrong kind") as found:
+    with pytest.raises(ProviderError, match="was not sent") as found:
         bench.look(judged=True)
     assert found.value.kind is ProviderProblem.WRONG_KIND
     assert bench.simulator.log == []

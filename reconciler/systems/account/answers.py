@@ -61,7 +61,7 @@ WORDS: Mapping[Problem, tuple[str, str]] = {
         "make a new key there and store it where the reference points",
     ),
     Problem.WRONG_KIND: (
-        "was given a key of the wrong kind: an admin key and an ordinary key are not the same",
+        "was given a key of the wrong kind: an admin key for an ordinary one, or the reverse",
         "put the ordinary key in key, and the admin key in admin_key",
     ),
     Problem.ELSEWHERE: (
@@ -85,8 +85,8 @@ WORDS: Mapping[Problem, tuple[str, str]] = {
         "raise the limit, add credit, or wait for the next period",
     ),
     Problem.WRONG_ENDPOINT: (
-        "has nothing of the kind there: the endpoint, the deployment or the api-version is wrong",
-        "compare endpoint, deployment and api_version with the provider's page",
+        "has nothing of the kind there: the address, the deployment or the api-version is wrong",
+        "compare them with the provider's page",
     ),
     Problem.NETWORK_REFUSED: (
         "cannot be reached from here: a network rule, a proxy or a certificate is in the way",
@@ -136,6 +136,19 @@ def by_status(answer: Answer) -> Problem | None:
             return Problem.DOWN
         case _:
             return Problem.REJECTED
+
+
+def refused(who: str, problem: Problem, answer: Answer) -> ProviderError:
+    """Make the error for an answer; a redirect is told as one."""
+    if problem is Problem.WRONG_ENDPOINT and answer.status // 100 == 3:  # noqa: PLR2004
+        return refusal(who, problem, *REDIRECT)
+    return refusal(who, problem)
+
+
+REDIRECT = (
+    "answers with a redirect to another address, and no key follows one",
+    "correct the base URL, or see whether a proxy or a captive portal answers in its place",
+)
 
 
 def refusal(who: str, problem: Problem, what: str = "", way_out: str = "") -> ProviderError:

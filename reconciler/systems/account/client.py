@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
 from reconciler.origins import origin
-from reconciler.systems.account.answers import Answer, Classify, by_status, refusal
+from reconciler.systems.account.answers import Answer, Classify, by_status, refusal, refused
 
 if TYPE_CHECKING:
     import httpx
@@ -185,7 +185,7 @@ class Client:
         answer = patiently(once, self._dialect.problem) if again else once()
         problem = self._dialect.problem(answer)
         if problem is not None:
-            raise refusal(self.who, problem)
+            raise refused(self.who, problem, answer)
         return answer
 
     def _url(self, path: str) -> str:

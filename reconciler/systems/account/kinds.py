@@ -194,7 +194,8 @@ class Account:
                     sight += of_error(self.setting, error, "")
                 case _:
                     sight += _sight(found)
-        return Sight(tuple(dict.fromkeys(sight.observations)), sight.diagnostics)
+        once = tuple(dict.fromkeys(sight.observations)), tuple(dict.fromkeys(sight.diagnostics))
+        return Sight(*once)
 
     def apply(self, change: Change) -> Applied:
         """Carry out one change and read it back; twice equals once.

@@ -229,9 +229,10 @@ def unheard(who: str, error: Exception) -> ProviderError:
 def _unconnected(who: str, error: BaseException) -> ProviderError:
     match _of_tls(error):
         case None if _nameless(error):
-            return refusal(who, Problem.DOWN, NO_HOST, "check the address; are you on line?")
+            way_out = _by_proxy() or "check the address; are you on line?"
+            return refusal(who, Problem.DOWN, NO_HOST, way_out)
         case None:
-            return refusal(who, Problem.DOWN, "cannot be reached from here")
+            return refusal(who, Problem.DOWN, "cannot be reached from here", _by_proxy())
         case ssl.SSLCertVerificationError():
             what = "cannot be trusted: its certificate does not check out"
             way_out = (
@@ -243,6 +244,15 @@ def _unconnected(who: str, error: BaseException) -> ProviderError:
             what = "cannot be reached: what answers there does not speak TLS as it should"
             way_out = "see whether a firewall or a proxy is in the way, and check the base URL"
             return refusal(who, Problem.NETWORK_REFUSED, what, way_out)
+
+
+def _by_proxy() -> str:
+    """Return the way out where the environment names a proxy, which may be what is away."""
+    from urllib.request import getproxies
+
+    if getproxies().keys().isdisjoint(("http", "https", "all")):
+        return ""
+    return "see that the proxy in HTTPS_PROXY answers, and whether this machine is on line"
 
 
 def _nameless(error: BaseException | None) -> bool:

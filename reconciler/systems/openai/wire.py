@@ -66,7 +66,8 @@ def ordinary_key(setting: Setting) -> Credential | None:
     refs = setting.manifest.providers[setting.name].secrets.get("key", ())
     key = setting.credential(refs, base(setting), own=_own(setting))
     if key is not None and _begins(key.secret, (ADMIN_BEGINS,)):
-        raise refusal(WHO, Problem.WRONG_KIND)
+        what = "was to be given an admin key in key: it was not sent"
+        raise refusal(WHO, Problem.WRONG_KIND, what)
     return key
 
 
@@ -78,7 +79,8 @@ def admin_key(setting: Setting) -> Credential | None:
     refs = setting.account().get("admin_key", ())
     key = setting.credential(refs, base(setting), own=_own(setting))
     if key is not None and _begins(key.secret, ORDINARY_BEGINS):
-        raise refusal(WHO_ADMIN, Problem.WRONG_KIND)
+        what = "was to be given an ordinary key in admin_key: it was not sent"
+        raise refusal(WHO_ADMIN, Problem.WRONG_KIND, what)
     return key
 
 

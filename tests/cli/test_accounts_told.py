@@ -1,0 +1,81 @@
+"""What the command line says of accounts that cannot be read as the manifest wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bench, Result
+from tests.simulators.world import World, world
+
+pytestmark = pytest.mark.timeout(240)
+REDIRECT = "answers with a redirect to another address, and no key follows one"
+
+
+@dataclass
+class Desk:
+    """A sandbox with simulated accounts, whose manifest can be edited."""
+
+    here: World
+    bench: Bench
+
+    def __call__(self, *args: str, **extra: str) -> Result:
+        secure = self.here.base.replace("http:", "https:")
+        allowed = ("--allow-origin", self.here.base, "--allow-origin", secure)
+        return self.bench(*args, *allowed, **extra)
+
+    def edit(self, old: str, new: str) -> None:
+        manifest = self.bench.box.manifest
+        text = manifest.read_text()
+        assert old in text
+        manifest.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with world() as here:
+        yield Desk(here, Bench(here.sandbox(tmp_path / "box")))
+
+
+def test_an_admin_credential_that_is_missing_is_told_without_asking_for_more(desk):
+    desk.edit("sops://secrets/team.enc.yaml#/openai/admin", "env://NOT_SET_ANYWHERE")
+    done = desk("plan", "--accounts")
+    assert done.code == 0, done.err
+    lines = [line for line in done.out.splitlines() if "openai/account/openai" in line]
+    assert lines == [
+        "  openai/account/openai  only observed: none of the references in admin_key exists here"
+    ]
+
+
+def test_an_account_that_is_nowhere_is_told_once(desk):
+    desk.edit("account: acme-openai", "account: nobody-openai")
+    done = desk("plan", "--accounts")
+    assert done.out.count("not judged") == 1
+    assert "azure/network/*, deployment/*  not judged" in done.out
+
+
+def test_a_redirect_is_told_as_one_and_once(desk):
+    desk.here.openai.inject("redirect", times=99)
+    done = desk("plan", "--accounts", "--json")
+    found = [d for d in done.document["diagnostics"] if d["code"] == "BYOK136"]
+    assert [(d["path"], d["message"]) for d in found] == [
+        ("/providers/openai/key", f"OpenAI {REDIRECT}"),
+        ("/providers/openai/admin_key", f"OpenAI's administration {REDIRECT}"),
+    ]
+    assert {change["address"].partition("/")[0] for change in done.document["changes"]} > {"azure"}
+
+
+def test_the_probe_counts_what_it_sends(desk):
+    done = desk("plan", "--probe", "generate", "--yes")
+    assert "one to each of 3 models and one to Azure, at most " in done.err
+    assert done.err.endswith("by list price, and 1 whose price is not known\n")
+    sent = {
+        one.prefix: [r.path for r in one.log if "ompletions" in r.path or "generate" in r.path]
+        for one in desk.here.simulators
+    }
+    assert len(sent["azure"]) == 1
+    named = desk("plan", "--probe", "generate", "--yes", "--system", "openai")
+    assert "one to 1 model, at most " in named.err

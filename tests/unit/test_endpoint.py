@@ -12,8 +12,9 @@ import pytest
 
 from reconciler.codec import dump_plan
 from reconciler.engine import apply_plan
-from reconciler.errors import ByokError, ManifestError, ProviderError, ProviderProblem
+from reconciler.errors import ByokError, ManifestError, ProviderError, ProviderProblem, SafetyStop
 from reconciler.model import Action, Scope, Severity
+from reconciler.rollback import roll_back
 from reconciler.session import reading, writing
 from reconciler.survey import make_plan
 from tests.simulators.endpoints import Compatible, LiteLLM, Local, OpenRouter, Together
@@ -558,7 +559,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_name(proxy):
 def test_a_deletion_whose_answer_was_lost_is_done(router):
     router.write(guardrails={"g": {}}).apply()
     router.simulator.inject("lost", method="DELETE")
-    assert router.write().apply().failed == ()
+    assert router.write().apply(allow_irreversible=True).failed == ()
     assert router.simulator.rails == []
 
 
@@ -698,6 +699,23 @@ def test_a_team_is_released_and_only_destroy_deletes_it_with_its_keys(proxy):
         planned = make_plan(session, SCOPE, removing=True)
     (change,) = planned.plan.changes
     assert (change.action, change.irreversible) == (Action.DELETE, True)
+
+
+def test_a_team_in_which_others_set_something_is_not_deleted_unasked(proxy):
+    proxy.write(team={"name": "t"}).apply()
+    proxy.simulator.teams[0]["tpm_limit"] = 5
+    with writing(proxy.options(), "rollback") as session, pytest.raises(SafetyStop):
+        roll_back(session, None, lambda _: True, scope=SCOPE)
+    assert proxy.simulator.teams
+
+
+def test_a_guardrail_that_others_limited_goes_only_with_the_flag(router):
+    router.write(guardrails={"g": {"allow_models": ["openai/gpt-5.2"]}}).apply()
+    router.simulator.rails[0]["limit_usd"] = 5
+    assert irreversible(router.write().plan()) == {"gw/guardrail/g"}
+    with pytest.raises(SafetyStop):
+        router.apply()
+    assert router.simulator.rails
 
 
 def test_lists_are_owned_per_element(router):

@@ -28,6 +28,9 @@ CURRENCY: Final = "USD"
 MODEL: Final = "model "
 """How the attributes begin that hold one allowed model each."""
 
+PRESENT: Final = "present"
+"""The attribute that says of a team or a guardrail only that it is there."""
+
 PERIODS: Final = (None, "monthly", "weekly", "daily")
 """Resets, from the one that lets through least of an amount (never) to the most."""
 
@@ -212,6 +215,11 @@ def loosens(change: Change) -> bool:
             return True
     reset = edits.get("reset")
     return reset is not None and _rank(reset.after) > _rank(reset.before)
+
+
+def goes(change: Change) -> bool:
+    """Tell whether a thing goes, with all that others set in it, which the change does not say."""
+    return any(edit.name == PRESENT and nothing(edit.after) for edit in change.edits)
 
 
 def _amount(value: Value) -> float:

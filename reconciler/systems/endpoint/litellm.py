@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.codec import same
 from reconciler.errors import ProviderProblem as Problem
-from reconciler.model import Action, Attrs, Change, Value
+from reconciler.model import Attrs, Value
 from reconciler.spec import Endpoint
 from reconciler.systems.account import (
     Account,
@@ -31,6 +31,7 @@ from reconciler.systems.endpoint.limits import (
     MODEL,
     allowed,
     dollars,
+    goes,
     limited,
     loosens,
     money,
@@ -93,7 +94,7 @@ def _kinds(setting: Setting, endpoint: Endpoint, desk: Desk) -> tuple[Kind, ...]
             {named: {"present": True, **_rates(team), **allowed(team)}} if team else {},
             partial(litellm_teams.read, desk, named),
             partial(litellm_teams.write, desk, named),
-            final=_deletes,
+            final=goes,
             container=True,
             exclusive={named: MODEL} if team.get("exclusive") else {},
         ),
@@ -121,11 +122,6 @@ def _exclusive(setting: Setting, team: str) -> Mapping[str, str]:
     budgets = setting.manifest.budgets.values()
     mine = [entry for entry in budgets if entry.get("endpoint") == setting.name]
     return {team: NOTIFY} if team and any(entry.get("exclusive") for entry in mine) else {}
-
-
-def _deletes(change: Change) -> bool:
-    """Tell whether a team goes: its keys go with it."""
-    return change.action is Action.DELETE
 
 
 def _rates(entry: Row) -> dict[str, Value]:

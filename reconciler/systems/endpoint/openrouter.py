@@ -24,7 +24,15 @@ from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
 from reconciler.systems.account.signing import bearer
 from reconciler.systems.endpoint import guardrails
-from reconciler.systems.endpoint.limits import MODEL, dollars, limited, loosens, spent, wishes
+from reconciler.systems.endpoint.limits import (
+    MODEL,
+    dollars,
+    goes,
+    limited,
+    loosens,
+    spent,
+    wishes,
+)
 from reconciler.systems.endpoint.openrouter_rows import (
     NO_KEY,
     Desk,
@@ -88,7 +96,7 @@ def _kinds(setting: Setting, endpoint: Endpoint, desk: Desk) -> tuple[Kind, ...]
             {name: guardrails.desired(entry) for name, entry in rails.items()},
             partial(guardrails.read, desk, rails),
             partial(guardrails.write, desk, rails),
-            final=loosens,
+            final=lambda change: loosens(change) or goes(change),
             exclusive={name: MODEL for name, entry in rails.items() if entry.get("exclusive")},
         ),
         Kind(

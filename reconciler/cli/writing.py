@@ -135,10 +135,10 @@ def _report(session: Session, planned: Planned, outcome: Outcome) -> int:
 
 def _say_what_was_seen(planned: Planned) -> None:
     """Say what matters to whoever applies: what was left out, and all of Cursor's own."""
-    from reconciler.render.words import gathered
+    from reconciler.render.words import gathered, loud
 
-    for address, text, loud in gathered(planned.plan.observations):
-        if loud or address.startswith("cursor/"):
+    for address, text, _ in gathered(planned.plan.observations):
+        if loud(text) or address.startswith("cursor/"):
             screen().say(f"note: {address}: {text}")
 
 

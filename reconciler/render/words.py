@@ -115,18 +115,21 @@ def gathered(observations: Iterable[Observation]) -> list[tuple[str, str, bool]]
         key = (at.system, "" if lost else f"{at.kind}/", one.text)
         alike.setdefault(key, []).append(f"{at.kind}/{at.name}" if lost else at.name)
     lines = [
-        (clean(f"{system}/{kind}{_names(names)}"), clean(text), kind == "budget/" or _loud(text))
+        (clean(f"{system}/{kind}{_names(names)}"), clean(text), kind == "budget/" or loud(text))
         for (system, kind, text), names in alike.items()
     ]
     return sorted(lines, key=lambda line: not line[2])
 
 
 NOT_JUDGED = "not judged"
-LOUD = ("not probed", NOT_JUDGED, "cannot tell", "converging", "only observed: none of")
+LOUD = ("not probed", NOT_JUDGED, "cannot tell", "converging", "only observed")
+QUIET = tuple(f"only observed: {why}" for why in ("it has no", "no admin", "neither", "byok knows"))
+"""Accounts that the manifest itself declares no admin credential for."""
 
 
-def _loud(text: str) -> bool:
-    return text.startswith(LOUD)
+def loud(text: str) -> bool:
+    """Tell whether an observation says that something was left out, which must not be hidden."""
+    return text.startswith(LOUD) and not text.startswith(QUIET)
 
 
 def _names(names: list[str]) -> str:

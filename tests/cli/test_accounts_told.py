@@ -50,6 +50,29 @@ def test_an_admin_credential_that_is_missing_is_told_without_asking_for_more(des
     ]
 
 
+def test_a_sign_in_that_cannot_be_leaves_the_other_accounts_alone(desk):
+    """azure-identity takes no authority over plain http, and says so by a bare ValueError."""
+    for line in (
+        "tenant: acme.onmicrosoft.com",
+        "admin_key: sops://secrets/team.enc.yaml#/azure/admin",
+    ):
+        desk.edit(f"    {line}\n", "")
+    desk.edit("client_id: 11111111-2222-3333-4444-555555555555", "credentials: default")
+    done = desk("plan", "--accounts", "--json")
+    assert done.code == 5
+    assert "Microsoft Entra ID: is not asked for a token over plain http" in done.err
+    assert {change["address"].partition("/")[0] for change in done.document["changes"]} > {
+        "bedrock"
+    }
+
+
+def test_an_apply_with_nothing_to_do_repeats_no_budgets(desk):
+    assert desk("apply", "--accounts", "--yes").code == 0
+    done = desk("apply", "--accounts", "--yes")
+    assert done.out.startswith("Nothing to change. 25 resources match the manifest.")
+    assert "/budget/" not in done.out + done.err
+
+
 def test_an_account_that_is_nowhere_is_told_once(desk):
     desk.edit("account: acme-openai", "account: nobody-openai")
     done = desk("plan", "--accounts")

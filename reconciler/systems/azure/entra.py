@@ -149,7 +149,11 @@ def _ambient(setting: Setting, given: Mapping[str, Any]) -> Sign | str:
         return "credentials: default needs azure-identity; pip install 'byok[azure]'"
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # it would log what it tried, and where
     where = {"authority": origin(given["login_base"])} if "login_base" in given else {}
-    chain = DefaultAzureCredential(**where)
+    try:
+        chain = DefaultAzureCredential(**where)
+    except ValueError:
+        what = "is not asked for a token over plain http by azure-identity"
+        raise refusal(WHO, Problem.WRONG_ENDPOINT, what, "write login_base with https://") from None
     scope = f"{management(given).rstrip('/')}/.default"
     return _Bearer(lambda: _chained(chain, scope)).sign
 

@@ -85,7 +85,7 @@ def _unapproved(session: Session, planned: Planned) -> Iterator[ByokError]:
 def _stranger(pair: Pairing) -> SafetyStop:
     return SafetyStop(
         pair.ref,
-        f"would be joined with {pair.origin}, an origin nobody approved here",
+        f"would go to {pair.origin}, an origin nobody approved for it here",
         f"if that is right, give --allow-origin {pair.origin} once",
     )
 

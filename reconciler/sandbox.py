@@ -66,8 +66,8 @@ def make(
     """Make a sandbox in a folder that does not exist yet, or is empty.
 
     The keys are random and open nothing, unless ``manifest`` and ``keys`` of one's own are given,
-    with accounts of one's own for them (``offline=False``). Raises ByokError when the folder is in use, SecretError
-    when the real sops or an age key cannot be had (install ``byok[sops]``).
+    with accounts of one's own for them (``offline=False``). Raises ByokError when the folder is
+    in use, SecretError when the real sops or an age key cannot be had (install ``byok[sops]``).
     """
     box = Sandbox(folder.absolute(), offline)
     if box.folder.exists() and (not box.folder.is_dir() or any(box.folder.iterdir())):

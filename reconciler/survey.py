@@ -265,7 +265,7 @@ def _foreign(session: Session, pairings: Sequence[origins.Pairing]) -> Iterator[
             "BYOK123",
             Severity.WARNING,
             pair.pointer,
-            f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here",
+            f"{pair.ref} would go to {pair.origin}, an origin nobody approved for it here",
             f"apply asks once; without a terminal give --allow-origin {pair.origin}",
             session.manifest.where(pair.pointer),
         )

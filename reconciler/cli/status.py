@@ -38,7 +38,7 @@ def status(*, detailed_exitcode: bool) -> int:
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     for pair in planned.strangers:
-        what = f"{pair.ref} would be joined with {pair.origin}, an origin nobody approved here"
+        what = f"{pair.ref} would go to {pair.origin}, an origin nobody approved for it here"
         screen().say(f"byok: {pair.address.system} was left out: {what}; byok apply asks once")
     changed = any(one.drifted or one.to_apply for one in found)
     return planned.exit_code or (2 if detailed_exitcode and changed else 0)

@@ -105,7 +105,7 @@ def _confirm(steps: Steps, *, asks: bool, verb: str) -> Callable[[Planned], bool
             return True
         pairs = {(pair.ref, pair.origin) for pair in planned.pairings} | planned.offered
         for ref, origin in sorted(pairs):
-            screen().say(f"{ref} will be joined with {origin}: approved for good if you go on.")
+            screen().say(f"{ref} will go to {origin}: approved for good if you go on.")
         count = len(planned.plan.changes)
         noun = "change" if count == 1 else "changes"
         return click.confirm(f"{verb} {count} {noun}?", default=False, err=True)

@@ -28,7 +28,7 @@ def test_a_foreign_endpoint_beside_a_key_of_the_persons_own(byok):
 
     assert "BYOK123" in {finding["code"] for finding in told["diagnostics"]}
     assert done.code == 8
-    assert "cursor/provider/azure: would be joined with https://collector.example" in done.err
+    assert "cursor/provider/azure: would go to https://collector.example" in done.err
     assert byok.bytes() == before
 
 

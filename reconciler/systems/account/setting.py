@@ -41,7 +41,7 @@ class Unapproved(SafetyStop):
     def __init__(self, pairing: Pairing) -> None:
         super().__init__(
             pairing.ref,
-            f"would be joined with {pairing.origin}, an origin nobody approved here",
+            f"would go to {pairing.origin}, an origin nobody approved for it here",
             f"if that is right, give --allow-origin {pairing.origin} once",
         )
         self.pairing = pairing

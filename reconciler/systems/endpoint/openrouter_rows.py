@@ -29,7 +29,9 @@ def managed(desk: Desk) -> Answer:
     """Return the key itself. Raises ProviderError (wrong kind) where it manages nothing."""
     answer = desk.client.get("key")
     if not (answer.at("data", "is_management_key") or answer.at("data", "is_provisioning_key")):
-        raise refusal(desk.client.who, Problem.WRONG_KIND)
+        what = "was given an ordinary key in admin_key, and such a key manages nothing"
+        way_out = "make a management key (Settings, Management keys), and store it there"
+        raise refusal(desk.client.who, Problem.WRONG_KIND, what, way_out)
     return answer
 
 

@@ -175,7 +175,8 @@ def _openrouter(setting: Setting, client: Client) -> Sight:
     """Ask for the key itself: OpenRouter's model list is public, and says nothing of a key."""
     answer = client.get("key")
     if answer.at("data", "is_management_key") or answer.at("data", "is_provisioning_key"):
-        raise refusal(client.who, Problem.WRONG_KIND)
+        what = "was given a management key in key, and Cursor's servers would get it"
+        raise refusal(client.who, Problem.WRONG_KIND, what)
     limit, left = amount(answer.at("data", "limit")), amount(answer.at("data", "limit_remaining"))
     used, reset = answer.at("data", "usage_monthly"), answer.at("data", "limit_reset") or "in all"
     ends = day(answer.at("data", "expires_at"))

@@ -693,3 +693,11 @@ def test_the_months_costs_are_told_from_either_report(world, report):
     told = said(world.look(judged=True))["anthropic/cost/month"]
     spent = "15.50 USD this month so far, 2.50 USD of it in workspace cursor-byok"
     assert told == (spent if report else "not shown to this admin key")
+
+
+def test_a_list_that_breaks_off_does_not_prove_that_there_is_no_workspace(world, simulator):
+    short = Response(200, {"data": [], "has_more": True, "last_id": None})
+    simulator.inject("answer", path="*/workspaces", times=9, response=short)
+    world.write(workspace="cursor-byok")
+    with pytest.raises(ProviderError, match="breaks off"):
+        world.plan()

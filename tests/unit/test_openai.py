@@ -763,3 +763,13 @@ def test_planning_writes_nothing_and_shows_no_key(bench):
     text = repr(planned) + json.dumps([r.path for r in bench.simulator.log])
     assert KEY not in text
     assert ADMIN_KEY not in text
+
+
+def test_an_object_that_is_no_list_does_not_prove_that_there_is_no_project(bench):
+    bench.simulator.projects.clear()
+    odd = Response(200, {"message": "log in to the guest network"})
+    bench.simulator.inject("answer", path="/organization/projects", times=9, response=odd)
+    bench.write()
+    with pytest.raises(ProviderError) as error:
+        bench.plan()
+    assert error.value.kind is ProviderProblem.UNREADABLE

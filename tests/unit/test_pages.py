@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.systems.account import Answer, pages as paging
-from reconciler.systems.account.pages import PAGES, after_last, items, pages, until
+from reconciler.systems.account.pages import PAGES, after_last, after_page, items, pages, until
 
 
 class Asked:
@@ -101,7 +101,17 @@ def test_what_was_read_before_a_failure_is_no_list():
 @pytest.mark.parametrize(
     "body",
     [
-        *(None, [], "page", 7, {"data": None}, {"data": {"id": "1"}}, {"data": "1"}),
+        *(
+            None,
+            [],
+            "page",
+            7,
+            {},
+            {"error": "log in first"},
+            {"data": None},
+            {"data": {"id": "1"}},
+            {"data": "1"},
+        ),
         {"data": [{"id": "1"}, None]},
         {"data": ["1"]},
     ],
@@ -112,8 +122,15 @@ def test_another_shape_is_unreadable_and_no_empty_list(body):
     assert raised.value.kind is Problem.UNREADABLE
 
 
-def test_a_page_that_leaves_its_empty_list_out_is_empty():
-    assert listed(Asked(lambda *_: {}), lambda _: None) == []
+def test_a_page_that_leaves_its_empty_list_out_is_empty_where_that_is_the_way():
+    assert list(items(iter([Answer(200, {}, {})]), "data", omitted=True)) == []
+
+
+def test_the_next_page_leads_on_until_there_is_none():
+    assert after_page(Answer(200, {}, {"next_page": "p2"})) == {"page": "p2"}
+    assert after_page(Answer(200, {}, {"next_page": None, "has_more": False})) is None
+    with pytest.raises(ProviderError, match="breaks off"):
+        after_page(Answer(200, {}, {"next_page": None, "has_more": True}))
 
 
 class TestAfterLast:

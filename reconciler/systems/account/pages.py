@@ -13,6 +13,8 @@ from reconciler.systems.account.client import Client
 PAGES = 200
 """A list of more pages than this is taken for one that never ends."""
 
+BREAKS_OFF = "gives a list that breaks off"
+
 Next = Callable[[Answer], "Mapping[str, Any] | str | None"]
 """Returns what leads to the next page, parameters or a URL; None after the last."""
 
@@ -40,14 +42,17 @@ def pages(
     raise refusal(client.who, Problem.UNREADABLE, what)
 
 
-def items(pages_of: Iterator[Answer], name: str) -> Iterator[Mapping[str, Any]]:
+def items(
+    pages_of: Iterator[Answer], name: str, *, omitted: bool = False
+) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of every page's list of this name.
 
-    Raises ProviderError (unreadable) for another shape: a list is never silently short. A
-    page without the list is an empty one where the body is an object (Google leaves it out).
+    Raises ProviderError (unreadable) for another shape: a list is never silently short. With
+    ``omitted`` the provider leaves an empty list out (Google, AWS); elsewhere an object without
+    the list is somebody else's answer, and no proof that there is nothing.
     """
     for answer in pages_of:
-        found = answer.at(name, default=[])
+        found = answer.at(name, default=[] if omitted else None)
         shaped = isinstance(answer.body, Mapping) and isinstance(found, list)
         if not shaped or not all(isinstance(item, Mapping) for item in found):
             raise refusal("the provider", Problem.UNREADABLE)
@@ -64,8 +69,19 @@ def after_last(answer: Answer, name: str = "after") -> Mapping[str, Any] | None:
         return None
     last = answer.at("last_id") or answer.at("data", -1, "id")
     if not isinstance(last, str):
-        raise refusal("the provider", Problem.UNREADABLE, "gives a list that breaks off")
+        raise refusal("the provider", Problem.UNREADABLE, BREAKS_OFF)
     return {name: last}
+
+
+def after_page(answer: Answer) -> Mapping[str, Any] | None:
+    """Follow ``page`` the ``next_page``, until that is null (OpenAI's costs, Anthropic's limits).
+
+    Raises ProviderError where there is more, and nothing that leads to it.
+    """
+    onward = answer.at("next_page")
+    if not onward and answer.at("has_more") is True:
+        raise refusal("the provider", Problem.UNREADABLE, BREAKS_OFF)
+    return {"page": onward} if onward else None
 
 
 def until(read: Callable[[], Answer], done: Callable[[Answer], bool], seconds: float) -> Answer:

@@ -11,7 +11,7 @@ from reconciler.model import Attrs, Change
 from reconciler.money import Money
 from reconciler.systems.account import Kind, Named, refusal
 from reconciler.systems.account.budgets import Budget, budgets_of
-from reconciler.systems.account.pages import items, pages
+from reconciler.systems.account.pages import after_page, items, pages
 from reconciler.systems.anthropic.console import (
     WORKSPACES,
     Console,
@@ -19,7 +19,7 @@ from reconciler.systems.anthropic.console import (
     reconciled,
     workspaces,
 )
-from reconciler.systems.anthropic.wire import ORGANIZATION, next_page
+from reconciler.systems.anthropic.wire import ORGANIZATION
 
 HOUR: Final = 3600
 """Seconds in which a rate limit takes effect: "within about an hour" (SDK 2.12.0)."""
@@ -88,7 +88,7 @@ def _groups(console: Console) -> Iterator[tuple[str, tuple[str, ...], RateLimit]
     """Yield each group of each workspace that may be ours: workspace, its names, its limits."""
     for space, item in reconciled(console).items():
         path = f"{WORKSPACES}/{item['id']}/rate_limits"
-        answers = pages(console.api, path, next_page, {"include_inherited": "true"})
+        answers = pages(console.api, path, after_page, {"include_inherited": "true"})
         for row in items(answers, "data"):
             limit = _rate_limit(f"{path}/{row.get('rate_limit_id')}", row)
             yield space, tuple(_names(row)), limit
@@ -184,7 +184,7 @@ def _may_be_written(console: Console, there: Mapping[str, SpendLimit]) -> None:
 
 
 def _rows(console: Console) -> list[Item]:
-    return list(items(pages(console.spending, SPEND_LIMITS, next_page), "data"))
+    return list(items(pages(console.spending, SPEND_LIMITS, after_page), "data"))
 
 
 def spend_limits(console: Console) -> dict[str, SpendLimit]:

@@ -13,11 +13,11 @@ from reconciler.systems.account import Sight
 from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed as told, ours_by_hint
 from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.account.pages import items, pages
+from reconciler.systems.account.pages import after_page, items, pages
 from reconciler.systems.anthropic.console import KEYS, Console, Item, listed, workspaces
 from reconciler.systems.anthropic.key import ordinary
 from reconciler.systems.anthropic.limits import rate_limits
-from reconciler.systems.anthropic.wire import ORGANIZATION, next_page
+from reconciler.systems.anthropic.wire import ORGANIZATION
 
 NONE_MADE: Final = "Anthropic's API cannot create keys: make them in the Console, then store them"
 NOT_LISTED: Final = (
@@ -101,7 +101,7 @@ def _spent(console: Console, amounts: list[tuple[str | None, Money]]) -> Sight:
 def _analytics(console: Console) -> Iterator[tuple[str | None, Money]]:
     asked = {"starting_at": _month(), "group_by[]": ["workspace_id"], "limit": 1000}
     path = f"{ORGANIZATION}/analytics/cost"
-    for row in items(pages(console.costs, path, next_page, asked), "data"):
+    for row in items(pages(console.costs, path, after_page, asked), "data"):
         cost = row.get("cost") or {}
         yield (
             (row.get("group") or {}).get("workspace_id"),
@@ -118,7 +118,7 @@ def _reported(console: Console) -> Iterator[tuple[str | None, Money]]:
         "limit": 31,
     }
     path = f"{ORGANIZATION}/cost_report"
-    for bucket in items(pages(console.api, path, next_page, asked), "data"):
+    for bucket in items(pages(console.api, path, after_page, asked), "data"):
         for row in bucket.get("results") or ():
             amount = Money.of_minor(row.get("amount", 0), str(row.get("currency", "USD")))
             yield row.get("workspace_id"), amount

@@ -8,6 +8,7 @@ from typing import Any, Final
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.secrets import Secret
 from reconciler.systems.account import Answer, Dialect, Setting, Sign
+from reconciler.systems.account.pages import after_last
 from reconciler.systems.account.signing import bearer, header
 
 BASE: Final = "https://api.anthropic.com"
@@ -104,11 +105,4 @@ def base_of(setting: Setting) -> tuple[str, bool]:
 
 def after_id(answer: Answer) -> Mapping[str, Any] | None:
     """Follow models, workspaces and keys: ``has_more``, then ``after_id`` the ``last_id``."""
-    last = answer.at("last_id")
-    return {"after_id": last} if answer.at("has_more") is True and last else None
-
-
-def next_page(answer: Answer) -> Mapping[str, Any] | None:
-    """Follow limits and costs: ``page`` the ``next_page``, until that is null."""
-    onward = answer.at("next_page")
-    return {"page": onward} if onward else None
+    return after_last(answer, "after_id")

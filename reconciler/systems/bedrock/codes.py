@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.systems.account import Answer, Client, refusal
-from reconciler.systems.account.pages import PAGES, pages
+from reconciler.systems.account.pages import BREAKS_OFF, PAGES, pages
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -147,8 +147,12 @@ def listed(client: Client, action: str, path: str, **fields: str) -> Iterator[El
 
     def onward(answer: Answer) -> Mapping[str, str] | None:
         page = tree(client, answer)
-        more = text(page, "IsTruncated") == "true" and text(page, "Marker")
-        return {"Marker": more} if more else None
+        if text(page, "IsTruncated") != "true":
+            return None
+        marker = text(page, "Marker")
+        if not marker:
+            raise refusal(client.who, Problem.UNREADABLE, BREAKS_OFF)
+        return {"Marker": marker}
 
     for answer in pages(client, "/", onward, _fields("iam", action, fields)):
         yield from tree(client, answer).iterfind(f".//{{*}}{path}/{{*}}member")

@@ -89,7 +89,7 @@ def _no_region(setting: Setting) -> ProviderError:
 
 
 def _offer(client: Client) -> Offer:
-    listed = items(pages(client, "/foundation-models", _last), "modelSummaries")
+    listed = items(pages(client, "/foundation-models", _last), "modelSummaries", omitted=True)
     found = {str(model.get("modelId")): model for model in listed}
     try:
         profiles = dict(_profiles(client))
@@ -110,7 +110,7 @@ def _profiles(client: Client) -> Iterator[tuple[str, tuple[str, ...]]]:
         return {"nextToken": token} if token else None
 
     listed = pages(client, "/inference-profiles", onward, {"maxResults": PAGE})
-    for profile in items(listed, "inferenceProfileSummaries"):
+    for profile in items(listed, "inferenceProfileSummaries", omitted=True):
         behind = profile.get("models") or ()
         ids = tuple(str(model.get("modelArn", "")).rpartition("/")[2] for model in behind)
         for name in ("inferenceProfileId", "inferenceProfileArn"):

@@ -88,7 +88,7 @@ def every(
     client: Client, path: str, name: str, params: Mapping[str, Any] | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a list, page by page. Raises ProviderError."""
-    return items(pages(client, path, following, params), name)
+    return items(pages(client, path, following, params), name, omitted=True)
 
 
 def finish(client: Client, path: str, answer: Answer) -> None:

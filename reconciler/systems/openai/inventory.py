@@ -14,7 +14,7 @@ from reconciler.systems.account import Answer, Sight, refusal
 from reconciler.systems.account.findings import day, of_error
 from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
 from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.account.pages import items, pages
+from reconciler.systems.account.pages import after_page, items, pages
 from reconciler.systems.openai.admin import Admin, part, path_of, watched
 from reconciler.systems.openai.spend import ORGANIZATION
 from reconciler.systems.openai.wire import ordinary_key
@@ -129,8 +129,7 @@ def _costs(admin: Admin) -> Sight:
 
 
 def _next_page(answer: Answer) -> Mapping[str, Any] | None:
-    page = answer.at("next_page")
-    return {"page": page} if answer.at("has_more") is True and page else None
+    return after_page(answer) if answer.at("has_more") is True else None
 
 
 def _amounts(buckets: Iterator[Mapping[str, Any]], project: str) -> Iterator[Decimal]:

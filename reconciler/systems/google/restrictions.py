@@ -23,7 +23,7 @@ READ_AT_MOST: Final = 10
 
 MISSING: Final = (
     "there is not exactly one key with this display name; byok makes none here: "
-    "make one with byok rotate or at Google, or make its name the only one"
+    "make one at Google, or make its name the only one"
 )
 
 

@@ -66,6 +66,8 @@ class Standing:
         ):
             if count:
                 parts.append(f"{count} {word}")
+        if parts == ["0 in sync"]:
+            parts = ["nothing there is judged"]
         return f"{self.state} ({', '.join(parts)})"
 
 

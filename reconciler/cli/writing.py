@@ -15,6 +15,7 @@ from reconciler.cli.reading import read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
 from reconciler.errors import worst
 from reconciler.model import Action
+from reconciler.spec import CURSOR
 
 if TYPE_CHECKING:
     from reconciler.executor import Outcome
@@ -160,9 +161,13 @@ def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[st
 
 
 def _closing(planned: Planned, outcome: Outcome, pending: list[str]) -> str:
+    from reconciler.render.words import OFFLINE
+
     tally = [change.action for change in outcome.applied]
     if not tally and not outcome.failed:
-        text = f"Nothing to change. {planned.plan.summary.in_sync} resources match the manifest."
+        count = planned.plan.summary.in_sync
+        noun = "resource matches" if count == 1 else "resources match"
+        text = f"Nothing to change. {count} {noun} the manifest."
     else:
         words = {Action.CREATE: "created", Action.UPDATE: "updated", Action.DELETE: "deleted"}
         parts = [f"{tally.count(action)} {word}" for action, word in words.items()]
@@ -171,6 +176,9 @@ def _closing(planned: Planned, outcome: Outcome, pending: list[str]) -> str:
     left = len(planned.plan.changes) - len(outcome.applied)
     if left:
         text += f" {left} not done."
+    scope = planned.plan.scope
+    if scope.offline and set(scope.systems) - {CURSOR}:
+        text += f" {OFFLINE}"
     if pending:
         text += f"\nWaiting for Cursor's next start: {', '.join(pending)}."
     return text

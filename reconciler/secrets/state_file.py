@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -13,6 +14,8 @@ from reconciler.errors import SecretError, SecretProblem
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+ELSEWHERE = "make it writable, or name another state directory with --state-dir"
 
 _CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _CLOSED
@@ -60,7 +63,7 @@ def _prepare(state_dir: Path) -> None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = state_dir.stat()
     except OSError:
-        raise _refused(state_dir, "the directory cannot be made") from None
+        raise _refused(state_dir, "the directory cannot be made", ELSEWHERE) from None
     if _foreign(status):
         raise _refused(state_dir, "the directory belongs to another user")
     if os.name == "posix" and status.st_mode & 0o022:
@@ -78,7 +81,8 @@ def _create(state_dir: Path, name: str, data: bytes) -> None:
     except OSError:
         _write_directly(state_dir / name, data)
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only file system refuses that, too
+            draft.unlink(missing_ok=True)
 
 
 def _write_directly(path: Path, data: bytes) -> None:
@@ -88,7 +92,7 @@ def _write_directly(path: Path, data: bytes) -> None:
     except FileExistsError:
         pass
     except OSError:
-        raise _refused(path, "it cannot be written") from None
+        raise _refused(path, "it cannot be written", ELSEWHERE) from None
 
 
 def _write(path: Path, data: bytes) -> None:

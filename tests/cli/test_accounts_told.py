@@ -102,3 +102,14 @@ def test_the_probe_counts_what_it_sends(desk):
     assert len(sent["azure"]) == 1
     named = desk("plan", "--probe", "generate", "--yes", "--system", "openai")
     assert "one to 1 model, at most " in named.err
+
+
+def test_what_is_asked_for_and_left_out_is_told_at_the_end(desk):
+    assert desk("apply", "--accounts", "--yes").code == 0
+    done = desk("apply", "--accounts", "--offline", "--yes")
+    assert "match the manifest. Off line: no account was looked at." in done.out
+    done = desk("apply", "--system", "cursor", "--target", "cursor/model/o1", "--yes")
+    assert done.out.startswith("Nothing to change. 1 resource matches the manifest.")
+    assert (
+        "cursor-team: in sync (nothing there is judged)" in desk.bench("status", "--accounts").out
+    )

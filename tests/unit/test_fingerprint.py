@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from reconciler.errors import SecretError, SecretProblem
-from reconciler.secrets import Secret
+from reconciler.secrets import Secret, state_file
 from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_create_key
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="only on POSIX: modes and owners")
@@ -137,3 +139,15 @@ def test_files_of_others_are_refused(tmp_path, monkeypatch):
     assert "another user" in refused(folder)
     (folder / "fingerprint.key").unlink()
     assert "another user" in refused(folder)
+
+
+def test_a_read_only_file_system_is_refused_with_its_way_out(tmp_path, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(state_file, "_write", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(SecretError) as raised:
+        state_file.load_or_create(tmp_path, "x.key", 4, lambda: b"1234")
+    assert raised.value.what == "it cannot be written"
+    assert "--state-dir" in raised.value.way_out

@@ -128,7 +128,7 @@ def _reachable(manifest: Manifest) -> Iterator[Diagnostic]:
 def _whole_cents(manifest: Manifest) -> Iterator[Diagnostic]:
     for name, budget in manifest.budgets.items():
         cents = budget["monthly_usd"] * 100
-        if abs(cents - round(cents)) > _ROUNDING:
+        if round(cents) < 1 or abs(cents - round(cents)) > _ROUNDING:
             what = "this amount has a part of a cent"
             path = f"/budgets/{name}/monthly_usd"
             yield error(manifest, "BYOK003", path, what, "round it to two decimals")

@@ -174,7 +174,7 @@ def test_byok120_who_names_a_broken_endpoint_has_made_no_mistake():
 @pytest.mark.parametrize(
     ("amount", "whole"),
     [("500", True), ("0.07", True), ("19.99", True), ("999999999.99", True), ("0.005", False),
-     ("10.001", False)],
+     ("10.001", False), ("1.0e-8", False), ("1.0e-30", False)],
 )  # fmt: skip
 def test_an_amount_is_whole_to_the_cent(amount, whole):
     budget = f"  b: {{provider: openai, monthly_usd: {amount}}}\n"

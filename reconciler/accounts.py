@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from reconciler.errors import ByokError
 from reconciler.spec import CURSOR_TEAM, Manifest
 from reconciler.systems.account import Account, Setting
+from reconciler.systems.account.answers import caught
 
 
 def names(manifest: Manifest) -> tuple[str, ...]:
@@ -23,8 +27,8 @@ def pointer(manifest: Manifest, name: str) -> str:
 def open_account(setting: Setting) -> Account:
     """Open one account; a provider is one file.
 
-    Asks the provider nothing. With ``setting.judged`` the admin credential is resolved: raises
-    SecretError where it cannot be had, Unapproved where it would meet an origin nobody approved.
+    Asks the provider nothing. What goes wrong, foreseen or not, is this account's failure.
+    With ``setting.judged`` the admin credential is resolved: raises SecretError where it cannot be had, Unapproved where it would meet an origin nobody approved.
     """
     match setting.name:
         case "openai":
@@ -41,4 +45,7 @@ def open_account(setting: Setting) -> Account:
             from reconciler.systems.cursor_team import account
         case _:
             from reconciler.systems.endpoint import account
-    return account(setting)
+    opened = caught(partial(account, setting))
+    if isinstance(opened, ByokError):
+        raise opened
+    return opened

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import accounts
+from reconciler.errors import ByokError
 from reconciler.spec import CURSOR_TEAM, PROVIDERS, Endpoint, Manifest, Provider
 from reconciler.systems.account import Account, Setting
 
@@ -100,3 +101,14 @@ def test_opening_asks_nothing_and_needs_no_secret(name):
     assert isinstance(account, Account)
     assert (account.name, account.kinds) == (name, ())
     assert account.desired().resources == {}
+
+
+def test_an_account_that_cannot_be_opened_keeps_its_failure_to_itself(monkeypatch):
+    def broken(_setting):
+        raise KeyError("secret text")
+
+    monkeypatch.setattr("reconciler.systems.openai.account", broken)
+    setting = Setting("openai", "/providers/openai", manifest(), vault=None, door=None)
+    with pytest.raises(ByokError, match=r"KeyError at test_accounts\.py") as raised:
+        accounts.open_account(setting)
+    assert "secret text" not in str(raised.value)

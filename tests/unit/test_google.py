@@ -307,8 +307,18 @@ def test_an_admin_key_that_is_none_is_told_without_repeating_it(world, admin, wo
     assert world.simulator.log == []
 
 
-def test_a_private_key_that_cannot_be_read_is_told(world):
-    world.admin = json.dumps({**json.loads(world.admin), "private_key": "not a PEM"})
+def with_password(pem):
+    from cryptography.hazmat.primitives import serialization as form
+
+    key = form.load_pem_private_key(pem.encode(), None)
+    shut = form.BestAvailableEncryption(b"password")
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, shut).decode()
+
+
+@pytest.mark.parametrize("spoil", [lambda _: "not a PEM", with_password])
+def test_a_private_key_that_cannot_be_read_is_told(world, spoil):
+    info = json.loads(world.admin)
+    world.admin = json.dumps({**info, "private_key": spoil(info["private_key"])})
     with pytest.raises(SecretError, match="private key"):
         world.look()
 

@@ -102,7 +102,7 @@ def _of_key(found: Credential, info: Mapping[str, Any]) -> Any:
         raise _no_extra(found.ref) from None
     try:
         made = Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
-    except ValueError:  # its text may hold parts of the key
+    except (TypeError, ValueError):  # TypeError: it has a password; a text may hold parts of it
         raise _unusable(found.ref, "holds a private key that cannot be read") from None
     return made
 

@@ -28,7 +28,8 @@ def open_account(setting: Setting) -> Account:
     """Open one account; a provider is one file.
 
     Asks the provider nothing. What goes wrong, foreseen or not, is this account's failure.
-    With ``setting.judged`` the admin credential is resolved: raises SecretError where it cannot be had, Unapproved where it would meet an origin nobody approved.
+    With ``setting.judged`` the admin credential is resolved: raises SecretError where it cannot be
+    had, Unapproved where it would meet an origin nobody approved.
     """
     match setting.name:
         case "openai":

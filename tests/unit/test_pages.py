@@ -98,6 +98,13 @@ def test_what_was_read_before_a_failure_is_no_list():
         listed(Asked(answer))
 
 
+def test_a_list_whose_pages_come_too_slowly_ends(monkeypatch):
+    monkeypatch.setattr("reconciler.systems.account.pages.LONGEST", -1.0)
+    client = Asked(lambda _path, _params, nth: {"data": [], "has_more": True, "last_id": str(nth)})
+    with pytest.raises(ProviderError, match="never ends"):
+        listed(client)
+
+
 @pytest.mark.parametrize(
     "body",
     [

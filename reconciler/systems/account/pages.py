@@ -15,6 +15,9 @@ PAGES = 200
 
 BREAKS_OFF = "gives a list that breaks off"
 
+LONGEST = 180.0
+"""Seconds that all pages of one list may take together, however slowly each of them comes."""
+
 Next = Callable[[Answer], "Mapping[str, Any] | str | None"]
 """Returns what leads to the next page, parameters or a URL; None after the last."""
 
@@ -26,7 +29,7 @@ def pages(
 
     A description-driven mock says ``has_more`` for ever, and so may a broken proxy.
     """
-    base, seen = dict(params or {}), set[str]()
+    base, seen, end = dict(params or {}), set[str](), time.monotonic() + LONGEST
     where, asked = path, base
     for _ in range(PAGES):
         answer = client.get(where, asked)
@@ -34,7 +37,7 @@ def pages(
         onward = following(answer)
         if onward is None:
             return
-        if str(onward) in seen:
+        if str(onward) in seen or time.monotonic() > end:
             break
         seen.add(str(onward))
         where, asked = (onward, {}) if isinstance(onward, str) else (path, {**base, **onward})

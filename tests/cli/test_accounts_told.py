@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Bench, Result
+from tests.simulators.server import Response
 from tests.simulators.world import World, world
 
 pytestmark = pytest.mark.timeout(240)
@@ -89,6 +90,18 @@ def test_a_redirect_is_told_as_one_and_once(desk):
         ("/providers/openai/admin_key", f"OpenAI's administration {REDIRECT}"),
     ]
     assert {change["address"].partition("/")[0] for change in done.document["changes"]} > {"azure"}
+
+
+def test_a_dead_admin_key_is_no_finding_beside_the_account_it_leaves_out(desk):
+    dead = Response(401, {"error": {"type": "authentication_error", "message": "no"}})
+    desk.here.anthropic.inject("answer", path="*/organizations*", times=99, response=dead)
+    done = desk("plan", "--accounts", "--json")
+    assert done.code == 5
+    assert not [d for d in done.document["diagnostics"] if d["code"] == "BYOK131"]
+    lost = [
+        o for o in done.document["observations"] if o["address"] == "anthropic/account/anthropic"
+    ]
+    assert [o["text"].partition(":")[0] for o in lost] == ["not judged"]
 
 
 def test_the_probe_counts_what_it_sends(desk):

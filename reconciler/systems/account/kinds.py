@@ -170,7 +170,7 @@ class Account:
             case ProviderError(kind=problem) as error if problem in CLOSED:
                 closed[kind.name] = str(error)
             case ProviderError() as error:
-                raise Unjudged(error, sight)
+                raise Unjudged(error, _besides(sight, error, self.setting.pointer))
             case ByokError() as error:
                 raise error
             case Mapping() as named:
@@ -254,6 +254,13 @@ def in_force(seconds: int) -> str:
     )
     span = f"{count} {unit}{'s' if count != 1 else ''}"
     return f"accepted; the provider takes up to {span} to put it in force"
+
+
+def _besides(sight: Sight, error: ProviderError, place: str) -> Sight:
+    """Leave out what the whole account's failure, told by itself, says already."""
+    found = sight.diagnostics
+    kept = (d for d in found if d.path != place or not d.message.endswith(error.what))
+    return Sight(sight.observations, tuple(kept))
 
 
 def _sight(found: Looked) -> Sight:

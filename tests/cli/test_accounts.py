@@ -128,7 +128,7 @@ def test_what_moved_behind_our_back_is_drift(applied):
         ({"how": "answer", "response": Response(401, {"error": {}})}, "does not accept the key"),
         ({"how": "html"}, "captive portal"),
         ({"how": "half"}, "broke off"),
-        ({"how": "redirect"}, "compare endpoint"),
+        ({"how": "redirect"}, "no key follows one"),
         ({"how": "huge"}, "end with its answer"),
     ],
     ids=lambda value: value.get("how") if isinstance(value, dict) else None,

@@ -701,3 +701,12 @@ def test_a_list_that_breaks_off_does_not_prove_that_there_is_no_workspace(world,
     world.write(workspace="cursor-byok")
     with pytest.raises(ProviderError, match="breaks off"):
         world.plan()
+
+
+def test_a_first_limit_in_a_currency_nobody_knew_is_taken_back(world, simulator):
+    simulator.spend.clear()
+    simulator.currency = lambda: "EUR"
+    world.write(workspace="cursor-byok", budgets={"m": HARD})
+    (failure,) = world.apply().failed
+    assert "bills this account in EUR" in str(failure.error)
+    assert simulator.spend == {}

@@ -146,7 +146,7 @@ def spend_limit_kind(console: Console) -> Kind:
         name="spend-limit",
         desired={n: {"amount": str(b.amount)} for n, b in hard_budgets(console).items()},
         read=lambda: _spend_limits_read(console),
-        write=lambda name, _now, goal: _spend_limits_write(console, name, goal),
+        write=lambda name, now, goal: _spend_limits_write(console, name, now, goal),
         final=_loosens,
         missing=OTHER_CURRENCY,
     )
@@ -214,7 +214,7 @@ def currency(console: Console) -> str | None:
     return next((str(row["currency"]) for row in _rows(console) if row.get("currency")), None)
 
 
-def _spend_limits_write(console: Console, name: str, goal: Attrs) -> None:
+def _spend_limits_write(console: Console, name: str, now: Attrs, goal: Attrs) -> None:
     if "amount" not in goal:
         limit = spend_limits(console).get(name)
         if limit is not None:
@@ -223,6 +223,11 @@ def _spend_limits_write(console: Console, name: str, goal: Attrs) -> None:
     scope = {"type": WHOLE}
     if name != WHOLE:
         scope = {"type": "workspace", "workspace_id": workspaces(console)[name]["id"]}
-    amount = str(Money.parse(str(goal["amount"])).minor)
-    body = {"amount": amount, "scope": scope, "period": "monthly"}
-    console.api.send("POST", SPEND_LIMITS, body, again=True)
+    wanted = Money.parse(str(goal["amount"]))
+    body = {"amount": str(wanted.minor), "scope": scope, "period": "monthly"}
+    answer = console.api.send("POST", SPEND_LIMITS, body, again=True)
+    if not now and answer.at("currency") not in (None, wanted.currency):  # no limit told it before
+        console.api.send("DELETE", f"{SPEND_LIMITS}/{answer.at('id')}")
+        what = f"bills this account in {answer.at('currency')}, so the limit was taken back"
+        way_out = "say that currency in the budget"
+        raise refusal(console.api.who, Problem.REJECTED, what, way_out)

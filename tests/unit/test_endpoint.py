@@ -684,6 +684,12 @@ def test_raising_a_hard_limit_is_marked(router, limit, reset, amount, final):
     assert irreversible(router.plan()) == expected
 
 
+def test_a_limit_that_is_to_count_less_is_marked(router):
+    router.simulator.add_key("k", "sk-or-v1-k", limit=10, include_byok_in_limit=True)
+    router.write(keys={"k": {"include_byok_in_limit": False}})
+    assert irreversible(router.plan()) == {"gw/key/k"}
+
+
 def test_removing_a_hard_limit_is_marked(router):
     router.write(key_name="cursor-team", budgets={"m": HARD}).apply()
     router.write()

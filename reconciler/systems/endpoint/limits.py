@@ -206,14 +206,16 @@ def elements(attrs: Attrs, begins: str) -> Iterator[str]:
 
 
 def loosens(change: Change) -> bool:
-    """Tell whether a change raises or removes a hard limit: that needs a second look."""
+    """Tell whether a change raises or removes a hard limit, or lets it count less."""
     edits = {edit.name: edit for edit in change.edits}
     if (limit := edits.get("limit")) is not None:
         if nothing(limit.before):
             return False
         if nothing(limit.after) or _amount(limit.after) > _amount(limit.before):
             return True
-    reset = edits.get("reset")
+    counted, reset = edits.get("byok_in_limit"), edits.get("reset")
+    if counted is not None and counted.before is True:  # no limit may stand: the edit does not say
+        return True
     return reset is not None and _rank(reset.after) > _rank(reset.before)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model import Diagnostic
+    from reconciler.model import Diagnostic, Plan
 
 
 class ByokError(Exception):
@@ -134,9 +134,10 @@ class CursorBusy(ByokError):
 
 
 class SafetyStop(ByokError):
-    """A safety rule stopped the run before anything was written."""
+    """A safety rule stopped the run before anything was written; ``plan`` is what it stopped."""
 
     exit_code: ClassVar[int] = 8
+    plan: Plan | None = None
 
 
 PRECEDENCE: tuple[int, ...] = (3, 4, 7, 8, 5)

@@ -43,7 +43,10 @@ def refuse(session: Session, planned: Planned, *, removing: bool) -> None:
     except SafetyStop as stop:
         found.append(stop)
     if found:
-        raise loudest(found)
+        error = loudest(found)
+        if isinstance(error, SafetyStop):
+            error.plan = planned.plan
+        raise error
 
 
 def _obstacles(session: Session, planned: Planned) -> Iterator[ByokError]:

@@ -11,7 +11,7 @@ from reconciler.model import Address, Observation, Scope
 from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.systems import Actual, Desired, System
-from reconciler.systems.account import Sight, Unjudged
+from reconciler.systems.account import Sight, Unjudged, caught
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,9 @@ def gather(session: Session, scope: Scope, *, removing: bool, watching: bool) ->
 
 def _read(session: Session, name: str, *, removing: bool, watching: bool) -> Seen | _Lost:
     wanted = Desired()
-    try:
-        system = session.system(name)
-    except ByokError as error:
-        return _Lost(error, _watch(session, name) if watching and name != CURSOR else Actual())
+    system = session.system(name) if name == CURSOR else caught(lambda: session.system(name))
+    if isinstance(system, ByokError):
+        return _Lost(system, _watch(session, name) if watching else Actual())
     try:
         wanted = wanted if removing else system.desired()
         actual = system.actual()
@@ -86,8 +85,8 @@ def _sighted(sight: Sight) -> Actual:
 
 def _watch(session: Session, name: str) -> Actual:
     """Look at an account with its ordinary key; what fails there is a finding, not a failure."""
-    try:
-        return session.account(name, judged=False).actual()
-    except ByokError as error:
+    found = caught(lambda: session.account(name, judged=False).actual())
+    if isinstance(found, ByokError):
         at = Address(name, "key", name)
-        return Actual(observations=(Observation(at, f"not probed: {error}"),))
+        return Actual(observations=(Observation(at, f"not probed: {found}"),))
+    return found

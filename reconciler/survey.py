@@ -236,6 +236,8 @@ def _observations(look: Look) -> Iterator[Observation]:
         yield Observation(address, f"not judged: {error.what}")
     for address, reason in look.verdict.unreadable.items():
         yield Observation(address, f"cannot tell: {reason}")
+    for address in sorted(_released(look)):
+        yield Observation(address, "released: it stays as it is, and byok forgets it")
     for address, names in look.verdict.left.items():
         yield Observation(
             address, f"{', '.join(names)} is no longer what we wrote: left as it is, and forgotten"
@@ -244,6 +246,13 @@ def _observations(look: Look) -> Iterator[Observation]:
         yield Observation(address, reason)
     for address in sorted(look.pending):
         yield Observation(address, "the key waits for Cursor's next start")
+
+
+def _released(look: Look) -> set[Address]:
+    """Return the containers that the manifest dropped, and that are still there."""
+    forgotten = look.verdict.forget.keys() & look.actual.resources.keys()
+    dropped = forgotten - look.desired.resources.keys()
+    return {address for address in dropped if address.kind in look.system.rules.containers}
 
 
 def _of_keys(session: Session, look: Look) -> Iterator[Diagnostic]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from reconciler.cli import options
 from reconciler.cli.output import Steps
 from reconciler.cli.reading import read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
-from reconciler.errors import worst
+from reconciler.errors import SafetyStop, worst
 from reconciler.model import Action
 from reconciler.spec import CURSOR
 
@@ -44,7 +44,7 @@ def apply(*, file: Path | None, wait: float) -> int:
     saved = read_plan(file) if file is not None else None
     asks = saved is None and options.interactive()
     scope = saved.scope if saved is not None else options.scope()
-    with _session("apply", wait, asks=asks) as session, Steps() as steps:
+    with _stopped("Apply"), _session("apply", wait, asks=asks) as session, Steps() as steps:
         confirm = _confirm(steps, asks=asks, verb="Apply")
         planned, outcome = apply_plan(session, scope, confirm, saved=saved, told=steps)
         return _report(session, planned, outcome)
@@ -52,6 +52,7 @@ def apply(*, file: Path | None, wait: float) -> int:
 
 @click.command()
 @options.common
+@options.resolving
 @options.lifting
 @_WAIT
 def destroy(*, wait: float) -> int:
@@ -60,7 +61,7 @@ def destroy(*, wait: float) -> int:
 
     asks = options.interactive()
     scope = options.scope()
-    with _session("destroy", wait, asks=asks) as session, Steps() as steps:
+    with _stopped("Remove"), _session("destroy", wait, asks=asks) as session, Steps() as steps:
         confirm = _confirm(steps, asks=asks, verb="Remove")
         planned, outcome = apply_plan(session, scope, confirm, removing=True, told=steps)
         return _report(session, planned, outcome)
@@ -68,6 +69,7 @@ def destroy(*, wait: float) -> int:
 
 @click.command()
 @options.common
+@options.resolving
 @options.lifting
 @_WAIT
 @click.argument("run", metavar="[RUN]", required=False, type=click.IntRange(1))
@@ -77,7 +79,7 @@ def rollback(*, run: int | None, wait: float) -> int:
 
     asks = options.interactive()
     scope = options.scope()
-    with _session("rollback", wait, asks=asks) as session, Steps() as steps:
+    with _stopped("Undo"), _session("rollback", wait, asks=asks) as session, Steps() as steps:
         confirm = _confirm(steps, asks=asks, verb="Undo")
         planned, outcome = roll_back(session, run, confirm, scope=scope, told=steps)
         return _report(session, planned, outcome)
@@ -88,6 +90,17 @@ REASONS = {
     "Undo": "put back as it was before that run",
 }
 """Why something is taken away, by what is asked for."""
+
+
+@contextmanager
+def _stopped(verb: str) -> Iterator[None]:
+    """Show the plan that a safety rule stopped: of a removal no command shows it beforehand."""
+    try:
+        yield
+    except SafetyStop as stop:
+        if stop.plan is not None and stop.plan.changes and not options.given("json"):
+            screen().result(rendered(stop.plan, "text", REASONS.get(verb)))
+        raise
 
 
 def _session(command: str, wait: float, *, asks: bool) -> AbstractContextManager[Session]:

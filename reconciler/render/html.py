@@ -58,7 +58,7 @@ def render_html(plan: Plan) -> str:
             f'<h1>byok plan</h1>\n<p class="summary">{last}</p>',
             *_section("Findings", map(_finding, ranked(plan.diagnostics))),
             *_section("Changes", map(_change, plan.changes)),
-            *_section("Seen, and left alone", _seen(plan)),
+            *_section("Seen beside it", _seen(plan)),
             "</main>\n</body>\n</html>\n",
         ]
     )

@@ -104,7 +104,7 @@ def _observations(plan: Plan) -> str:
         return ""
     pairs = [seen(observation) for observation in plan.observations]
     body = _bounded((f"- {code(name)} {escape(text)}" for name, text in pairs), "observations")
-    return _folded(f"Seen, and left alone: {len(pairs)}", body)
+    return _folded(f"Seen beside it: {len(pairs)}", body)
 
 
 def _folded(title: str, body: str) -> str:

@@ -112,7 +112,7 @@ def _observations(plan: Plan, *, detail: bool) -> Iterator[Line]:
         kept = max(SHOWN_OBSERVATIONS, sum(loud for _, _, loud in shown))
         shown, hidden = shown[:kept], len(shown) - kept
     if shown:
-        yield Line((Span("Seen, and left alone", "bold"),))
+        yield Line((Span("Seen beside it", "bold"),))
     for address, text, _ in shown:
         yield Line((Span("  "), Span(address), Span("  "), Span(text, "dim")), hang=4)
     if hidden:

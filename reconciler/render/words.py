@@ -122,7 +122,7 @@ def gathered(observations: Iterable[Observation]) -> list[tuple[str, str, bool]]
 
 
 NOT_JUDGED = "not judged"
-LOUD = ("not probed", NOT_JUDGED, "cannot tell", "converging", "only observed")
+LOUD = ("not probed", NOT_JUDGED, "cannot tell", "converging", "released", "only observed")
 QUIET = tuple(f"only observed: {why}" for why in ("it has no", "no admin", "neither", "byok knows"))
 """Accounts that the manifest itself declares no admin credential for."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from reconciler.model import Action
 from tests.contract.account_rig import AccountContract, AccountRig
 from tests.contract.contract import mortality
 from tests.simulators.endpoints import LiteLLM
@@ -115,6 +116,7 @@ class TestLiteLLM(AccountContract):
 class TestLiteLLMTeamTaken(AccountContract):
     """The team is there, with another's budget and models."""
 
+    actions = (Action.UPDATE,)
     stride = 29
 
     def make(self, folder):

@@ -86,7 +86,7 @@ def test_a_whole_plan_reads_like_this():
         "~ openai/spend-limit/x  irreversible  manifest changed\n"
         "    monthly_usd  500 → 750\n"
         "\n"
-        "Seen, and left alone\n"
+        "Seen beside it\n"
         "  openai/model/gpt-4o  available to this key\n"
         "\n"
         "warning BYOK104  /endpoints/x\n"

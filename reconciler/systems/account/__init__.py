@@ -1,6 +1,6 @@
 """What every provider's account is made of: the wire, the kinds of resource, and the words."""
 
-from reconciler.systems.account.answers import Answer, refusal
+from reconciler.systems.account.answers import Answer, caught, refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 from reconciler.systems.account.door import Door
 from reconciler.systems.account.kinds import Account, Kind, Named, Unjudged
@@ -20,5 +20,6 @@ __all__ = [
     "Sign",
     "Unapproved",
     "Unjudged",
+    "caught",
     "refusal",
 ]

@@ -24,6 +24,8 @@ HOUR = 3600
 CLOSED = (Problem.NO_ACCESS, Problem.UNSUPPORTED, Problem.NOT_THERE)
 """What closes one kind of resource to this credential, and says nothing against the others."""
 
+KEY, EXISTS = "key", {"exists": True}
+"""Keys are made elsewhere: what is set on one that is there is an update, no creation."""
 Named = Mapping[str, Attrs]
 Looked: TypeAlias = Sight | Named | ByokError
 
@@ -174,7 +176,8 @@ class Account:
             case ByokError() as error:
                 raise error
             case Mapping() as named:
-                resources |= {self.setting.at(kind.name, name): at for name, at in named.items()}
+                there = EXISTS if kind.name == KEY else {}
+                resources |= {self.setting.at(kind.name, n): {**there, **named[n]} for n in named}
                 lacking = kind.desired.keys() - named.keys() if kind.missing else ()
                 closed |= {f"{kind.name}/{name}": kind.missing for name in sorted(lacking)}
         return closed

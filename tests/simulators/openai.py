@@ -81,6 +81,7 @@ class OpenAI(Simulator):
         self.api_keys: dict[str, list[dict[str, Any]]] = {}
         self.accounts: dict[str, list[dict[str, Any]]] = {}
         self.costs: dict[str, float] = {}
+        self.usage: dict[str, tuple[int, int, int]] = {}
         self.make_project("Default project")
 
     def snapshot(self) -> str:
@@ -460,6 +461,27 @@ class OpenAI(Simulator):
             "next_page": f"page_{page + 1}" if more else None,
         }
 
+    def list_usage(self, request: Request) -> Any:
+        """Tell requests, tokens in and tokens out of each project, in one bucket."""
+        start = request.one("start_time", "") or ""
+        if not start.isdecimal():
+            raise Refused(400, "Missing required parameter: 'start_time'.", None, "start_time")
+        wanted = request.query.get("project_ids[]") or list(self.projects)
+        grouped = "project_id" in request.query.get("group_by[]", [])
+        names = ("num_model_requests", "input_tokens", "output_tokens")
+        results = [
+            {
+                "object": "organization.usage.completions.result",
+                "project_id": id_ if grouped else None,
+                **dict(zip(names, self.usage.get(id_, (0, 0, 0)), strict=True)),
+            }
+            for id_ in wanted
+        ]
+        first = int(start)
+        bucket = {"object": "bucket", "start_time": first, "end_time": first + 86400}
+        data = [{**bucket, "results": results}]
+        return {"object": "page", "data": data, "has_more": False, "next_page": None}
+
     def bucket(self, start: int, id_: str, grouped: bool) -> dict[str, Any]:
         amount = {"value": self.costs.get(id_, 0.0), "currency": "usd"}
         result = {
@@ -553,4 +575,5 @@ ROUTES: tuple[tuple[str, str, Take], ...] = (
     ("GET", f"{ONE}/api_keys", OpenAI.list_keys),
     ("GET", f"{ONE}/service_accounts", OpenAI.list_accounts),
     ("GET", "/organization/costs", OpenAI.list_costs),
+    ("GET", "/organization/usage/completions", OpenAI.list_usage),
 )

@@ -585,6 +585,7 @@ def test_keys_service_accounts_and_costs_are_told(bench):
     bench.simulator.make_key(bench.id, "bot", "sk-svcacct-" + "b" * 40, owner=owner)
     bench.simulator.make_service_account(bench.id, "ci")
     bench.simulator.costs = {bench.id: 12.345, "proj_0001": 99.0}
+    bench.simulator.usage = {bench.id: (1200, 5_000_000, 300_000), "proj_0001": (1, 1, 1)}
     bench.write(policy={"max_key_age_days": 90})
     actual = bench.look(judged=True)
     seen = said(actual)
@@ -593,6 +594,8 @@ def test_keys_service_accounts_and_costs_are_told(bench):
     assert "of ci" in seen["key/bot"]
     assert seen[f"service-account/{PROJECT}"] == "ci"
     assert seen[f"costs/{PROJECT}"].startswith("12.34 USD this month")
+    used = "1,200 requests this month, 5,000,000 tokens in, 300,000 tokens out"
+    assert seen[f"usage/{PROJECT}"] == used
     assert codes(actual) == ["BYOK116"]
     assert bench.simulator.writes() == []
 
@@ -773,3 +776,13 @@ def test_an_object_that_is_no_list_does_not_prove_that_there_is_no_project(bench
     with pytest.raises(ProviderError) as error:
         bench.plan()
     assert error.value.kind is ProviderProblem.UNREADABLE
+
+
+def test_a_page_that_is_not_openais_is_no_absent_limit(bench):
+    """A proxy's own 404 would else read as "no limit", and a plan would set one again."""
+    bench.write(budgets={"monthly": HARD})
+    page = Response(404, b"<html>nothing here</html>", {"content-type": "text/html"})
+    bench.simulator.inject("answer", response=page, path="*/spend_limit", times=9)
+    with pytest.raises(ProviderError) as refused:
+        bench.look(judged=True)
+    assert refused.value.kind in (ProviderProblem.WRONG_ENDPOINT, ProviderProblem.NETWORK_REFUSED)

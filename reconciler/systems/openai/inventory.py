@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +25,7 @@ DAYS: Final = 31
 """Days of costs asked for at once; a page holds at most 180."""
 
 REACHED: Final = "enforcing"
+COUNTED: Final = ("num_model_requests", "input_tokens", "output_tokens")
 
 
 def survey(admin: Admin) -> Sequence[Callable[[], Sight]]:
@@ -36,6 +38,7 @@ def survey(admin: Admin) -> Sequence[Callable[[], Sight]]:
         taken("key", _keys),
         taken("service-account", _service_accounts),
         taken("costs", _costs),
+        taken("usage", _usage),
         taken("spend-limit", _project_limit),
         taken("organization-spend-limit", _organization_limit),
     )
@@ -113,19 +116,41 @@ def _costs(admin: Admin) -> Sight:
     if project is None:
         return Sight()
     id_ = watched(admin)[project]
-    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    asked = {
-        "start_time": int(first.timestamp()),
-        "limit": DAYS,
-        "project_ids[]": id_,
-        "group_by[]": "project_id",
-    }
-    buckets = items(pages(admin.client, "/organization/costs", _next_page, asked), "data")
+    buckets = _this_month(admin, "/organization/costs", id_)
     try:
         spent = Money(sum(_amounts(buckets, id_), Decimal()).quantize(Decimal("0.01")))
     except ValueError:
         raise refusal(admin.client.who, Problem.UNREADABLE) from None
     return admin.setting.saw("costs", project, f"{spent} this month, as far as OpenAI has counted")
+
+
+def _usage(admin: Admin) -> Sight:
+    """Tell what the project asked of models this month (UTC), in requests and tokens."""
+    project = _there(admin)
+    if project is None:
+        return Sight()
+    id_ = watched(admin)[project]
+    sums: Counter[str] = Counter()
+    for bucket in _this_month(admin, "/organization/usage/completions", id_):
+        for result in bucket.get("results") or ():
+            ours = result.get("project_id") == id_
+            if ours and result.get("object") == "organization.usage.completions.result":
+                sums.update({name: int(result.get(name) or 0) for name in COUNTED})
+    requests, received, given = (f"{sums[name]:,}" for name in COUNTED)
+    text = f"{requests} requests this month, {received} tokens in, {given} tokens out"
+    return admin.setting.saw("usage", project, text)
+
+
+def _this_month(admin: Admin, path: str, project: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the days of a report on one project since the first of this month."""
+    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    asked = {
+        "start_time": int(first.timestamp()),
+        "limit": DAYS,
+        "project_ids[]": project,
+        "group_by[]": "project_id",
+    }
+    return items(pages(admin.client, path, _next_page, asked), "data")
 
 
 def _next_page(answer: Answer) -> Mapping[str, Any] | None:

@@ -35,6 +35,7 @@ CODES: Final[Mapping[str, Problem]] = {
 }
 """OpenAI's error codes (error guide and spend-limit guide, November 2026)."""
 
+MISSING: Final = 404
 UNSCOPED: Final = "You have insufficient permissions"
 """How the text of a 401 begins where a live key lacks a scope; its code is then null."""
 
@@ -48,6 +49,8 @@ def classify(answer: Answer) -> Problem | None:
         code = answer.at("error", name)
         if isinstance(code, str) and code in CODES:
             return CODES[code]
+    if answer.status == MISSING and not isinstance(answer.body, Mapping):
+        return Problem.WRONG_ENDPOINT  # OpenAI's own 404 is JSON: this is somebody else's page
     text = answer.at("error", "message")
     return Problem.NO_ACCESS if isinstance(text, str) and text.startswith(UNSCOPED) else None
 
@@ -55,7 +58,8 @@ def classify(answer: Answer) -> Problem | None:
 def _classify_admin(answer: Answer) -> Problem | None:
     """Take a route that is not there for one that this host does not offer: it closes a kind."""
     found = classify(answer)
-    return Problem.UNSUPPORTED if found is Problem.WRONG_ENDPOINT else found
+    unknown = answer.at("error", "code") is not None
+    return Problem.UNSUPPORTED if found is Problem.WRONG_ENDPOINT and unknown else found
 
 
 def ordinary_key(setting: Setting) -> Credential | None:

@@ -25,7 +25,7 @@ from reconciler.model import Action, Address, Cause, Change, Edit, Scope
 from reconciler.session import reading, writing
 from reconciler.survey import make_plan
 from reconciler.systems.account import Kind, Setting, refusal
-from reconciler.systems.account.kinds import in_force
+from reconciler.systems.account.kind import in_force
 from tests.simulators.server import Response, serving
 from tests.simulators.toy import ADMIN_KEY, KEY, Toy
 from tests.unit import toy
@@ -312,6 +312,8 @@ class TestClosed:
         told = [text for text in bench.said(planned).values() if "not judged" in text]
         assert len(told) == 1
         assert bench.said(planned)["toy/limit/*"].startswith("not judged: Acme")
+        warned = [d.code for d in planned.plan.diagnostics if "not judged: limit" in d.message]
+        assert warned == (["BYOK136"] if status == 404 else []), "a name may be misspelt"
         assert planned.exit_code == 0
         assert steps(bench.apply()) == steps(planned.plan.changes)
 

@@ -13,7 +13,7 @@ from reconciler.model import Action, Attrs, Change
 from reconciler.money import Money
 from reconciler.systems.account import Account, Answer, Client, Dialect, Kind, Setting, Sight
 from reconciler.systems.account.findings import ModelFact, models
-from reconciler.systems.account.kinds import Named
+from reconciler.systems.account.kind import Named
 from reconciler.systems.account.pages import after_last, items, pages
 from reconciler.systems.account.signing import bearer
 

@@ -3,7 +3,8 @@
 from reconciler.systems.account.answers import Answer, caught, refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 from reconciler.systems.account.door import Door
-from reconciler.systems.account.kinds import Account, Kind, Named, Unjudged
+from reconciler.systems.account.kind import Kind, Named
+from reconciler.systems.account.kinds import Account, Unjudged
 from reconciler.systems.account.setting import Credential, Setting, Sight, Unapproved
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The kinds of resource an account holds, and the one System that serves every provider's."""
+"""The one System that serves every provider's account: its kinds read, judged and written."""
 
 from __future__ import annotations
 
@@ -9,63 +9,35 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TypeAlias
 
-from reconciler.codec import nothing, same
+from reconciler.codec import nothing
 from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem, StalePlan
-from reconciler.model import Address, Attrs, Change, Edit, Observation, Value
+from reconciler.model import Address, Attrs, Change, Observation
 from reconciler.systems import Actual, Applied, Desired, Rules
 from reconciler.systems.account.answers import caught
 from reconciler.systems.account.findings import of_error
+from reconciler.systems.account.kind import (
+    EXISTS,
+    KEY,
+    Kind,
+    Named,
+    applied,
+    as_planned,
+    in_force,
+    stands,
+)
 from reconciler.systems.account.setting import Setting, Sight
 
 SETTLING = 12.0
 """Seconds a provider gets to show what it accepted."""
 
-HOUR = 3600
 CLOSED = (Problem.NO_ACCESS, Problem.UNSUPPORTED, Problem.NOT_THERE)
 """What closes one kind of resource to this credential, and says nothing against the others."""
 
-KEY, EXISTS = "key", {"exists": True}
-"""Keys are made elsewhere: what is set on one that is there is an update, no creation."""
-Named = Mapping[str, Attrs]
 Looked: TypeAlias = Sight | Named | ByokError
-
-
-def _never(_change: Change) -> bool:
-    return False
 
 
 def _nothing() -> None:
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of resource: what is wanted and what is there, by natural name.
-
-    ``read`` returns all that is there and may be judged. ``write`` carries one resource from its
-    attributes ``now`` to ``goal`` (name, now, goal); an empty goal takes it away; it may send
-    only what differs. ``final`` tells a change that cannot be taken back. A ``container`` is
-    released on removal. ``exclusive`` maps a resource's name, or ``*`` for all, to how the
-    attributes begin of which the manifest has the whole list (``""``: the resource itself).
-    ``slow`` is the number of seconds after which a write is in force, where the provider says so.
-    ``missing`` is said of a wanted resource that is not there and that byok does not make; it is
-    then not judged. ``barred`` maps what is not judged, whatever is there, to the reason.
-    ``supplied``: the provider fills the attributes itself as soon as the container is made, and
-    none can be taken away: what the plan saw nothing of may have a value by now, and one of which
-    nobody knows what was there before stays.
-    """
-
-    name: str
-    desired: Named
-    read: Callable[[], Named]
-    write: Callable[[str, Attrs, Attrs], None]
-    final: Callable[[Change], bool] = _never
-    container: bool = False
-    exclusive: Mapping[str, str] = field(default_factory=dict)
-    slow: int = 0
-    missing: str = ""
-    barred: Mapping[str, str] = field(default_factory=dict)
-    supplied: bool = False
 
 
 class Unjudged(ProviderError):
@@ -143,6 +115,7 @@ class Account:
         closed: dict[str, str] = {}
         for kind, answer in zip(self.kinds, kinds, strict=True):
             closed |= self._judged(kind, answer, sight, resources)
+        sight += self._unknown(kinds)
         said = tuple(
             Observation(self._closed(place), f"not judged: {reason}")
             for place, reason in closed.items()
@@ -182,6 +155,22 @@ class Account:
                 closed |= {f"{kind.name}/{name}": kind.missing for name in sorted(lacking)}
         return closed
 
+    def _unknown(self, kinds: Sequence[Looked]) -> Sight:
+        """Warn of wishes that cannot be judged because a name in the manifest names nothing."""
+        lost = [
+            (kind, answer)
+            for kind, answer in zip(self.kinds, kinds, strict=True)
+            if isinstance(answer, ProviderError)
+            and answer.kind is Problem.NOT_THERE
+            and kind.desired
+        ]
+        if not lost:
+            return Sight()
+        names = ", ".join(kind.name for kind, _ in lost)
+        what = f"{lost[0][1].where} has nothing of a name given here; not judged: {names}"
+        way_out = "correct the names of the account, its project or its group"
+        return self.setting.found("BYOK136", what, way_out)
+
     def _closed(self, place: str) -> Address:
         kind, _, name = place.partition("/")
         return self.setting.at(kind, name or "*")
@@ -208,9 +197,9 @@ class Account:
         """
         kind, name = self._kind(change.address.kind), change.address.name
         now = self._fresh(kind, name)
-        if _stands(kind, now, change):
-            return _applied(kind, now, change)
-        moved = [e.name for e in change.edits if not _as_planned(kind, now.get(e.name), e)]
+        if stands(kind, now, change):
+            return applied(kind, now, change)
+        moved = [e.name for e in change.edits if not as_planned(kind, now.get(e.name), e)]
         if moved:
             what = f"{', '.join(moved)} moved since the plan was made"
             raise StalePlan(str(change.address), what, "plan again", moved)
@@ -220,12 +209,12 @@ class Account:
         if isinstance(refused, ByokError):
             raise refused
         late = self._prove(kind, change)
-        done = _applied(kind, now, change)
+        done = applied(kind, now, change)
         return replace(done, notes=(*done.notes, *late))
 
     def _prove(self, kind: Kind, change: Change) -> tuple[str, ...]:
         deadline, pause = time.monotonic() + self.settling, 0.1
-        while not _stands(kind, self._fresh(kind, change.address.name), change):
+        while not stands(kind, self._fresh(kind, change.address.name), change):
             if kind.slow:
                 return (f"{change.address}: {in_force(kind.slow)}",)
             if time.monotonic() + pause > deadline:
@@ -250,15 +239,6 @@ class Account:
         raise ByokError(f"{self.name}/{name}", "is no kind of resource of this account")
 
 
-def in_force(seconds: int) -> str:
-    """Say how long the provider takes to put a change in force."""
-    count, unit = (
-        (seconds // 3600, "hour") if seconds >= HOUR else (max(seconds // 60, 1), "minute")
-    )
-    span = f"{count} {unit}{'s' if count != 1 else ''}"
-    return f"accepted; the provider takes up to {span} to put it in force"
-
-
 def _besides(sight: Sight, error: ProviderError, place: str) -> Sight:
     """Leave out what the whole account's failure, told by itself, says already."""
     found = sight.diagnostics
@@ -270,31 +250,4 @@ def _sight(found: Looked) -> Sight:
     return found if isinstance(found, Sight) else Sight()
 
 
-def _stands(kind: Kind, now: Attrs, change: Change) -> bool:
-    return all(same(now.get(e.name), e.after) or _stays(kind, e) for e in change.edits)
-
-
-def _stays(kind: Kind, edit: Edit) -> bool:
-    """Tell whether a value is left where it is: it cannot be taken away, nor put back."""
-    return kind.supplied and nothing(edit.after)
-
-
-def _as_planned(kind: Kind, value: Value, edit: Edit) -> bool:
-    unseen = kind.supplied and nothing(edit.before)
-    return unseen or same(value, edit.before) or same(value, edit.after)
-
-
-def _applied(kind: Kind, now: Attrs, change: Change) -> Applied:
-    """Tell what the plan could not know of attributes that the provider fills itself."""
-    if not kind.supplied:
-        return Applied()
-    found = {e.name: now.get(e.name) for e in change.edits if nothing(e.before)}
-    left = [e.name for e in change.edits if nothing(e.after) and not nothing(now.get(e.name))]
-    what = "stays: nobody knows what the provider had there before"
-    return Applied(
-        found={name: value for name, value in found.items() if not nothing(value)},
-        notes=tuple(f"{change.address}: {name} {what}" for name in left),
-    )
-
-
-__all__ = ["Account", "Kind", "Named", "Unjudged"]
+__all__ = ["CLOSED", "Account", "Unjudged"]

@@ -22,10 +22,11 @@ from reconciler.errors import (
 )
 from reconciler.ledger import Ledger
 from reconciler.model import Action, Address, Cause, Change, Edit, Scope
+from reconciler.planner import action
 from reconciler.session import reading, writing
 from reconciler.survey import make_plan
 from reconciler.systems.account import Kind, Setting, refusal
-from reconciler.systems.account.kind import in_force
+from reconciler.systems.account.kind import in_force, seen
 from tests.simulators.server import Response, serving
 from tests.simulators.toy import ADMIN_KEY, KEY, Toy
 from tests.unit import toy
@@ -841,3 +842,18 @@ def test_a_kind_needs_no_more_than_a_name_two_functions_and_wishes():
     assert (kind.container, kind.slow, kind.missing, dict(kind.exclusive)) == (False, 0, "", {})
     assert kind.final(edit("x", 1, 2)) is False
     assert isinstance(Setting("x", "/x", None, None, None), Setting)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attrs", "word"),
+    [
+        ("key", {}, Action.UPDATE),
+        ("key", {"disabled": False}, Action.UPDATE),
+        ("key", {"limit": "5.00 USD"}, Action.UPDATE),
+        ("limit", {}, Action.CREATE),
+    ],
+)
+def test_what_is_first_set_on_a_key_is_an_update(kind, attrs, word):
+    """Keys are made elsewhere, so no plan may say that one is created."""
+    there = seen(Kind(kind, {}, dict, lambda *_: None), attrs)
+    assert action(there, [Edit("limit", attrs.get("limit"), "9.00 USD")]) is word

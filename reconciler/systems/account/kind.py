@@ -10,8 +10,6 @@ from reconciler.model import Attrs, Change, Edit, Value
 from reconciler.systems import Applied
 
 HOUR = 3600
-KEY, EXISTS = "key", {"exists": True}
-"""Keys are made elsewhere: what is set on one that is there is an update, no creation."""
 Named = Mapping[str, Attrs]
 
 
@@ -47,6 +45,15 @@ class Kind:
     missing: str = ""
     barred: Mapping[str, str] = field(default_factory=dict)
     supplied: bool = False
+
+
+def seen(kind: Kind, attrs: Attrs) -> Attrs:
+    """Return what stands for a resource that is there: keys are made elsewhere.
+
+    What is first set on one is an update, so one without anything must not look like nothing.
+    """
+    bare = kind.name == "key" and all(nothing(value) for value in attrs.values())
+    return {**attrs, "exists": True} if bare else attrs
 
 
 def in_force(seconds: int) -> str:

@@ -16,13 +16,12 @@ from reconciler.systems import Actual, Applied, Desired, Rules
 from reconciler.systems.account.answers import caught
 from reconciler.systems.account.findings import of_error
 from reconciler.systems.account.kind import (
-    EXISTS,
-    KEY,
     Kind,
     Named,
     applied,
     as_planned,
     in_force,
+    seen,
     stands,
 )
 from reconciler.systems.account.setting import Setting, Sight
@@ -149,8 +148,7 @@ class Account:
             case ByokError() as error:
                 raise error
             case Mapping() as named:
-                there = EXISTS if kind.name == KEY else {}
-                resources |= {self.setting.at(kind.name, n): {**there, **named[n]} for n in named}
+                resources |= {self.setting.at(kind.name, n): seen(kind, named[n]) for n in named}
                 lacking = kind.desired.keys() - named.keys() if kind.missing else ()
                 closed |= {f"{kind.name}/{name}": kind.missing for name in sorted(lacking)}
         return closed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from reconciler.errors import ByokError
-from reconciler.spec import CURSOR_TEAM, Manifest
+from reconciler.spec import ADMIN_KEYS, CURSOR_TEAM, Manifest
 from reconciler.systems.account import Account, Setting
 from reconciler.systems.account.answers import caught
 
@@ -22,6 +23,18 @@ def pointer(manifest: Manifest, name: str) -> str:
     if name == CURSOR_TEAM:
         return "/cursor_team"
     return f"/endpoints/{name}" if name in manifest.endpoints else f"/providers/{name}"
+
+
+def admin_references(manifest: Manifest, name: str) -> Iterator[Sequence[str]]:
+    """Yield the references of each part of an account's admin credential; none of an optional one.
+
+    Each must exist where the account is to be judged.
+    """
+    provider = manifest.providers.get(name)
+    part = provider or manifest.endpoints.get(name)
+    account = manifest.cursor_team if name == CURSOR_TEAM else part.account if part else {}
+    if provider is None or not provider.optional:
+        yield from (account[field] for field in ADMIN_KEYS if field in account)
 
 
 def open_account(setting: Setting) -> Account:

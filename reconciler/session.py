@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from reconciler import accounts, state
 from reconciler.approvals import Approvals
@@ -22,7 +21,7 @@ from reconciler.secrets.fingerprint import Fingerprinter, derive_key, load_or_cr
 from reconciler.secrets.reader import Reader
 from reconciler.secrets.snapshot import open_kept, seal_copy, snapshot_key
 from reconciler.secrets.vault import Vault
-from reconciler.spec import ADMIN_KEYS, CURSOR, CURSOR_TEAM, Manifest, claimant
+from reconciler.spec import CURSOR, CURSOR_TEAM, Manifest, claimant
 from reconciler.systems import System
 from reconciler.systems.account import Account, Door, Setting
 from reconciler.systems.cursor import CursorSystem, locate, wait_until_quit
@@ -75,9 +74,15 @@ class Session:
         return self.manifest.team
 
     def system(self, name: str) -> System:
-        """Open a system to be judged, afresh, so that it reads the world as it is now."""
+        """Open a system to be judged, afresh, so that it reads the world as it is now.
+
+        Raises SecretError where an admin credential is declared and cannot be had: who asked for
+        an account to be judged must not take silence for success.
+        """
         if name == CURSOR:
             return CursorSystem(self.manifest, self.vault, self.user_data)
+        for refs in accounts.admin_references(self.manifest, name):
+            self.vault.seal(refs)
         return self.account(name, judged=True)
 
     def account(self, name: str, *, judged: bool) -> Account:
@@ -130,18 +135,12 @@ class Session:
         for provider in self.manifest.providers.values():
             if not provider.absent:
                 yield from provider.secrets.values()
-                yield from self._admin(scope, provider.name, provider.account)
         seen = {*scope.systems, *self.watched(scope)} if not self.options.offline else set()
         for endpoint in self.manifest.endpoints.values():
             if endpoint.key and (endpoint.name in seen or endpoint is claimant(self.manifest)):
                 yield endpoint.key
-            yield from self._admin(scope, endpoint.name, endpoint.account)
-
-    def _admin(
-        self, scope: Scope, name: str, account: Mapping[str, Any]
-    ) -> Iterator[Sequence[str]]:
-        if name in scope.systems and not self.options.offline:
-            yield from (account[field] for field in ADMIN_KEYS if field in account)
+        for name in () if self.options.offline else scope.systems:
+            yield from accounts.admin_references(self.manifest, name)
 
     def intents(self, system: System) -> Iterator[Change]:
         """Yield the changes an earlier run began and never closed, pointing to their copies."""

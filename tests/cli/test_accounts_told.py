@@ -41,8 +41,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(here, Bench(here.sandbox(tmp_path / "box")))
 
 
-def test_an_admin_credential_that_is_missing_is_told_without_asking_for_more(desk):
+def test_an_admin_credential_that_is_missing_is_no_success(desk):
+    """A CI job whose variable is not set must not look as though all were in sync."""
     desk.edit("sops://secrets/team.enc.yaml#/openai/admin", "env://NOT_SET_ANYWHERE")
+    for command in (("plan",), ("apply", "--yes")):
+        done = desk(*command, "--accounts", "--json")
+        assert done.code == 4
+        assert "env://NOT_SET_ANYWHERE" in done.err
+        done_to = done.document["changes" if command == ("plan",) else "applied"]
+        systems = {change["address"].partition("/")[0] for change in done_to}
+        assert "openai" not in systems
+        assert {"anthropic", "google", "azure", "bedrock", "gateway"} <= systems
+    assert desk("plan").code == 0
+
+
+def test_an_optional_provider_without_its_admin_credential_is_only_observed(desk):
+    desk.edit(
+        "admin_key: sops://secrets/team.enc.yaml#/openai/admin",
+        "admin_key: env://NOT_SET_ANYWHERE\n    optional: true",
+    )
     done = desk("plan", "--accounts")
     assert done.code == 0, done.err
     lines = [line for line in done.out.splitlines() if "openai/account/openai" in line]

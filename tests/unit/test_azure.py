@@ -718,7 +718,7 @@ def test_a_name_that_is_not_there_is_said_and_fails_nothing(rig, field, value):
     rig.write(deployments=FIRST, **{field: value})
     planned = rig.plan()
     assert planned.changes == ()
-    told = [d.code for d in planned.diagnostics if "not judged: deployment" in d.message]
+    told = [d.code for d in planned.diagnostics if "cannot judge deployment" in d.message]
     assert told == ["BYOK136"]
     assert "has no such thing" in said(planned)["azure/deployment/*"]
 

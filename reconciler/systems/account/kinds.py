@@ -165,7 +165,7 @@ class Account:
         if not lost:
             return Sight()
         names = ", ".join(kind.name for kind, _ in lost)
-        what = f"{lost[0][1].where} has nothing of a name given here; not judged: {names}"
+        what = f"{lost[0][1].where} has nothing of a name given here, so byok cannot judge {names}"
         way_out = "correct the names of the account, its project or its group"
         return self.setting.found("BYOK136", what, way_out)
 

@@ -39,7 +39,7 @@ def refuse(session: Session, planned: Planned, *, removing: bool) -> None:
     if not removing:
         found += [*_manifest_errors(session, planned), *_foreign_claims(planned)]
     try:
-        _check_safety(session, planned, removing=removing)
+        refuse_unsafe(session, planned, removing=removing)
     except SafetyStop as stop:
         found.append(stop)
     if found:
@@ -93,15 +93,23 @@ def _stranger(pair: Pairing) -> SafetyStop:
     )
 
 
-def _check_safety(session: Session, planned: Planned, *, removing: bool) -> None:
+def refuse_unsafe(session: Session, planned: Planned, *, removing: bool) -> None:
+    """Raise SafetyStop, with the plan it stops, for the first safety rule that it breaks.
+
+    ``removing``: the rule of many is not for what is taken back as a whole.
+    """
     owned = {address for look in planned.looks for address in look.written}
-    safety.check(
-        planned.plan.changes,
-        () if removing else owned,
-        protect=session.manifest.policy.protect,
-        allow_many=session.options.allow_many,
-        allow_irreversible=session.options.allow_irreversible,
-    )
+    try:
+        safety.check(
+            planned.plan.changes,
+            () if removing else owned,
+            protect=session.manifest.policy.protect,
+            allow_many=session.options.allow_many,
+            allow_irreversible=session.options.allow_irreversible,
+        )
+    except SafetyStop as stop:
+        stop.plan = planned.plan
+        raise
 
 
 def refuse_stale(saved: Plan, fresh: Plan) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler import safety
 from reconciler.codec import same
 from reconciler.engine import Confirm, run_changes, settle_steps
-from reconciler.errors import Declined, SafetyStop, UsageError
+from reconciler.errors import Declined, UsageError
 from reconciler.executor import Outcome, silent
-from reconciler.gate import refuse_unread, touches_cursor
+from reconciler.gate import refuse_unread, refuse_unsafe, touches_cursor
 from reconciler.judge import Look, closed, ordered
 from reconciler.ledger import Run, Step
 from reconciler.model import (
@@ -64,7 +63,7 @@ def roll_back(
     )
     if not changes:
         return planned, Outcome()
-    _check_safety(session, planned)
+    refuse_unsafe(session, planned, removing=True)
     if touches_cursor(changes):
         session.wait_until_writable()
     if not confirm(planned):
@@ -79,19 +78,6 @@ def roll_back(
         return {edit.name: before.get(edit.name) for edit in change.edits}
 
     return planned, run_changes(session, "rollback", seen.looks, changes, recorder, told=told)
-
-
-def _check_safety(session: Session, planned: Planned) -> None:
-    try:
-        safety.check(
-            planned.plan.changes,
-            (),
-            protect=session.manifest.policy.protect,
-            allow_irreversible=session.options.allow_irreversible,
-        )
-    except SafetyStop as stop:
-        stop.plan = planned.plan
-        raise
 
 
 def _taken_back(

@@ -23,6 +23,7 @@ from reconciler.model import (
     Severity,
     Summary,
 )
+from reconciler.render.words import few
 from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.systems import Actual
@@ -283,11 +284,10 @@ def _foreign(session: Session, pairings: Sequence[origins.Pairing]) -> Iterator[
 def _holding(held: Mapping[Address, str]) -> Iterator[Diagnostic]:
     for owner in sorted(set(held.values())):
         names = [str(address) for address, other in sorted(held.items()) if other == owner]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         yield Diagnostic(
             "BYOK125",
             Severity.ERROR,
             "",
-            f"{', '.join(names[:NAMED])}{more} managed by team {owner}",
+            f"{few(names, NAMED)} managed by team {owner}",
             "remove them from one of the two manifests, or give --take-over once",
         )

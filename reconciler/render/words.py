@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.codec import canonical, encode
@@ -115,7 +115,7 @@ def gathered(observations: Iterable[Observation]) -> list[tuple[str, str, bool]]
         key = (at.system, "" if lost else f"{at.kind}/", one.text)
         alike.setdefault(key, []).append(f"{at.kind}/{at.name}" if lost else at.name)
     lines = [
-        (clean(f"{system}/{kind}{_names(names)}"), clean(text), kind == "budget/" or loud(text))
+        (clean(f"{system}/{kind}{few(names)}"), clean(text), kind == "budget/" or loud(text))
         for (system, kind, text), names in alike.items()
     ]
     return sorted(lines, key=lambda line: not line[2])
@@ -132,9 +132,10 @@ def loud(text: str) -> bool:
     return text.startswith(LOUD) and not text.startswith(QUIET)
 
 
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def few(names: Sequence[str], most: int = SHOWN) -> str:
+    """Name at most so many, and count the rest."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def seen(observation: Observation) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from reconciler.errors import ProviderError
+from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.render.words import few
 from reconciler.spec import CURSOR_TEAM
 from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight
 from reconciler.systems.account.findings import not_probed
@@ -67,9 +68,8 @@ def _usage(setting: Setting, client: Client) -> Sight:
             used[str(row.get("email", "someone"))] += count
     if not used:
         return setting.saw("usage", "own-keys", f"nobody used an own key in {DAYS} days")
-    names = ", ".join(f"{email} ({count})" for email, count in used.most_common(NAMED))
-    more = f" and {len(used) - NAMED} more" if len(used) > NAMED else ""
-    return setting.saw("usage", "own-keys", f"requests in {DAYS} days by {names}{more}")
+    names = few([f"{email} ({count})" for email, count in used.most_common()], NAMED)
+    return setting.saw("usage", "own-keys", f"requests in {DAYS} days by {names}")
 
 
 def _models(setting: Setting, client: Client) -> Sight:
@@ -77,13 +77,12 @@ def _models(setting: Setting, client: Client) -> Sight:
     try:
         answer = client.get("/teams/model-access/models")
     except ProviderError as error:
-        if error.kind is not None and error.kind.value in ("no access", "not there"):
+        if error.kind in (Problem.NO_ACCESS, Problem.NOT_THERE):
             return setting.saw("models", "allowed", "not offered to this team (Enterprise preview)")
         raise
     found = answer.at("models", default=answer.body)
     names = sorted({str(m.get("name") or m.get("id")) for m in found if isinstance(m, dict)})
-    allowed = ", ".join(names[:NAMED]) or "none is named"
-    return setting.saw("models", "allowed", allowed)
+    return setting.saw("models", "allowed", few(names, NAMED) or "none is named")
 
 
 def _milliseconds(moment: datetime) -> int:

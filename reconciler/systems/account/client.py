@@ -65,6 +65,23 @@ class Dialect:
         return self.classify(answer) or by_status(answer)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Call:
+    """One request below the base URL; never printed: a body may hold a secret."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What the answer is remembered by."""
+        parts = [self.method, self.path, self.params, self.body, dict(self.headers)]
+        return json.dumps(parts, sort_keys=True, default=str)
+
+
 class Client:
     """Talks to one base URL with one credential. Made by `door.Door.connect`.
 
@@ -90,7 +107,7 @@ class Client:
 
         Raises ProviderError, its kind by provider and code.
         """
-        return self._remembered("GET", path, params, None, {})
+        return self._remembered(_Call("GET", path, params))
 
     def ask(
         self,
@@ -106,9 +123,8 @@ class Client:
         Raises ProviderError as `get`; ByokError where the dialect does not know it as a read.
         """
         self._must_read("POST", path, headers or {})
-        if not remember:
-            return self._exchange("POST", path, None, body, headers or {}, again=True)
-        return self._remembered("POST", path, None, body, headers or {})
+        call = _Call("POST", path, body=body, headers=headers or {})
+        return self._remembered(call) if remember else self._exchange(call, again=True)
 
     def send(
         self,
@@ -129,7 +145,7 @@ class Client:
             self._must_read(method, path, headers or {})
         self.forget()
         try:
-            return self._exchange(method, path, params, body, headers or {}, again=again)
+            return self._exchange(_Call(method, path, params, body, headers or {}), again=again)
         finally:
             self.forget()  # what another thread read meanwhile may be from before
 
@@ -142,42 +158,26 @@ class Client:
         if not self._dialect.reads(method, urlsplit(path).path, target_of(headers)):
             raise ByokError(self.who, f"{method} may change something, and this run only reads")
 
-    def _remembered(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, Any] | None,
-        body: Any,
-        headers: Mapping[str, str],
-    ) -> Answer:
-        key = json.dumps([method, path, params, body, dict(headers)], sort_keys=True, default=str)
+    def _remembered(self, call: _Call) -> Answer:
+        key = call.key
         with self._guard:
             slot = self._memo.get(key)
             if mine := slot is None:
                 slot = self._memo[key] = Future()
         if mine:
             try:
-                slot.set_result(self._exchange(method, path, params, body, headers, again=True))
+                slot.set_result(self._exchange(call, again=True))
             except BaseException as error:  # noqa: BLE001  whoever waits for this must hear of it
                 slot.set_exception(error)
         return slot.result()
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, Any] | None,
-        body: Any,
-        headers: Mapping[str, str],
-        *,
-        again: bool,
-    ) -> Answer:
+    def _exchange(self, call: _Call, *, again: bool) -> Answer:
         from reconciler.systems.account.transport import patiently
 
-        url = self._url(path)
+        url = self._url(call.path)
 
         def once() -> Answer:
-            heard = self._heard(method, url, params, body, headers)
+            heard = self._heard(call, url)
             if isinstance(heard, ProviderError):
                 raise heard  # here, because the error it stands for holds the URL and the key
             return heard
@@ -197,27 +197,20 @@ class Client:
             raise refusal(self.who, Problem.WRONG_ENDPOINT, what)
         return path
 
-    def _heard(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None,
-        body: Any,
-        headers: Mapping[str, str],
-    ) -> Answer | ProviderError:
+    def _heard(self, call: _Call, url: str) -> Answer | ProviderError:
         """Send one request and return what came of it; raises no error that holds what was sent."""
         import httpx
 
         from reconciler.systems.account.transport import drained, unheard
 
-        given = {name: value for name, value in (params or {}).items() if value is not None}
+        given = {name: value for name, value in (call.params or {}).items() if value is not None}
         try:
             where = httpx.URL(url)
             request = self._http.build_request(
-                method,
+                call.method,
                 where.copy_merge_params(given) if given else where,
-                content=_content(body),
-                headers={**_kind(body), **self._dialect.headers, **headers},
+                content=_content(call.body),
+                headers={**_kind(call.body), **self._dialect.headers, **call.headers},
             )
             if not self._signed(request):
                 what = "cannot be given this key: it has a character that no header can carry"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from reconciler.codec import same
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.model import Attrs, Value
+from reconciler.render.words import few
 from reconciler.spec import Endpoint
 from reconciler.systems.account import (
     Account,
@@ -23,7 +24,7 @@ from reconciler.systems.account import (
 )
 from reconciler.systems.account.budgets import NOTIFY
 from reconciler.systems.account.findings import day
-from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
+from reconciler.systems.account.keys import NAMED, KeyFact, listed, ours_by_hint
 from reconciler.systems.account.pages import items, pages
 from reconciler.systems.account.signing import header
 from reconciler.systems.endpoint import litellm_teams
@@ -217,5 +218,4 @@ def _budgets(setting: Setting, desk: Desk) -> Sight:
     names = sorted(str(row.get("budget_id")) for row in found)
     if not names:
         return Sight()
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""  # noqa: PLR2004  a few
-    return setting.saw("shared-budgets", setting.name, f"{', '.join(names[:10])}{more}")
+    return setting.saw("shared-budgets", setting.name, few(names, NAMED))

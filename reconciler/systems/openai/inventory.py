@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
 from reconciler.money import Money
+from reconciler.render.words import few
 from reconciler.secrets import Secret
 from reconciler.systems.account import Answer, Sight, refusal
 from reconciler.systems.account.findings import day, of_error
-from reconciler.systems.account.keys import KeyFact, listed, ours_by_hint
+from reconciler.systems.account.keys import NAMED, KeyFact, listed, ours_by_hint
 from reconciler.systems.account.kinds import CLOSED
 from reconciler.systems.account.pages import after_page, items, pages
 from reconciler.systems.openai.admin import Admin, part, path_of, watched
 from reconciler.systems.openai.spend import ORGANIZATION
 from reconciler.systems.openai.wire import ordinary_key
 
-NAMED: Final = 10
 DAYS: Final = 31
 """Days of costs asked for at once; a page holds at most 180."""
 
@@ -106,8 +106,7 @@ def _service_accounts(admin: Admin) -> Sight:
     names = sorted(str(each.get("name")) for each in found)
     if not names:
         return Sight()
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return admin.setting.saw("service-account", project, ", ".join(names[:NAMED]) + more)
+    return admin.setting.saw("service-account", project, few(names, NAMED))
 
 
 def _costs(admin: Admin) -> Sight:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib import import_module
+from typing import Any, Final
 
 from reconciler.errors import ByokError
 from reconciler.spec import ADMIN_KEYS, CURSOR_TEAM, Manifest
-from reconciler.systems.account import Account, Setting
+from reconciler.systems.account import Account, Issuer, Setting, Spend, Untold
 from reconciler.systems.account.answers import caught
 
 
@@ -44,22 +46,37 @@ def open_account(setting: Setting) -> Account:
     With ``setting.judged`` the admin credential is resolved: raises SecretError where it cannot be
     had, Unapproved where it would meet an origin nobody approved.
     """
-    match setting.name:
-        case "openai":
-            from reconciler.systems.openai import account
-        case "anthropic":
-            from reconciler.systems.anthropic import account
-        case "google":
-            from reconciler.systems.google import account
-        case "azure":
-            from reconciler.systems.azure import account
-        case "bedrock":
-            from reconciler.systems.bedrock import account
-        case "cursor-team":
-            from reconciler.systems.cursor_team import account
-        case _:
-            from reconciler.systems.endpoint import account
-    opened = caught(partial(account, setting))
+    opened: Account = _opened(setting, "account")
+    return opened
+
+
+def open_issuer(setting: Setting) -> Issuer:
+    """Open what makes and revokes an account's keys; asks the provider nothing. Raises as above."""
+    opened: Issuer = _opened(setting, "issuer")
+    return opened
+
+
+def spent(setting: Setting) -> Spend | Untold:
+    """Ask an account what it spent this month. Raises as `open_account`, and ProviderError."""
+    found: Spend | Untold = _opened(setting, "spent")
+    return found
+
+
+HOMES: Final = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "azure": "azure",
+    "bedrock": "bedrock",
+    CURSOR_TEAM: "cursor_team",
+}
+"""Where each account is at home in `systems`; every other name is an endpoint's."""
+
+
+def _opened(setting: Setting, what: str) -> Any:
+    """Call one function of an account's own file; what goes wrong is this account's failure."""
+    home = import_module(f"reconciler.systems.{HOMES.get(setting.name, 'endpoint')}")
+    opened = caught(partial(getattr(home, what), setting))
     if isinstance(opened, ByokError):
         raise opened
     return opened

@@ -3,9 +3,11 @@
 from reconciler.systems.account.answers import Answer, caught, refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 from reconciler.systems.account.door import Door
+from reconciler.systems.account.issuer import Issuer, Listed, Made, Order, Trial, Values, trial
 from reconciler.systems.account.kind import Kind, Named
 from reconciler.systems.account.kinds import Account, Unjudged
 from reconciler.systems.account.setting import Credential, Setting, Sight, Unapproved
+from reconciler.systems.account.spend import Line, Spend, Untold
 
 __all__ = [
     "Account",
@@ -14,13 +16,23 @@ __all__ = [
     "Credential",
     "Dialect",
     "Door",
+    "Issuer",
     "Kind",
+    "Line",
+    "Listed",
+    "Made",
     "Named",
+    "Order",
     "Setting",
     "Sight",
     "Sign",
+    "Spend",
+    "Trial",
     "Unapproved",
     "Unjudged",
+    "Untold",
+    "Values",
     "caught",
     "refusal",
+    "trial",
 ]

@@ -1,0 +1,126 @@
+"""How an account's keys are made, told apart, tried and revoked; one issuer per account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.money import Money
+from reconciler.secrets import Secret
+
+Values = Mapping[str, Secret]
+"""A key by its attributes in Cursor: ``key``; or ``access_key_id`` and ``secret_access_key``."""
+
+
+class Trial(StrEnum):
+    """What became of trying a key at its provider."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNTOLD = "cannot be told"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One key as its provider lists it, never its value.
+
+    ``id`` is what the provider revokes it by. ``live`` is false for one that is listed and does
+    not work (inactive, expired, deleted). ``made`` and ``last_used`` are None where it says
+    nothing. ``spent`` and ``limit`` are this month's, where each key has its own.
+    """
+
+    id: str
+    name: str
+    made: datetime | None = None
+    last_used: datetime | None = None
+    owner: str = ""
+    live: bool = True
+    spent: Money | None = None
+    limit: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new key; the provider shows its values this once."""
+
+    id: str
+    values: Values = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of an issuer, recorded before it is asked.
+
+    ``name`` is the new key's name at the provider, unlike any other, so that one that a killed
+    run made can be found again. ``before`` holds the ids of the keys that were there: where keys
+    have no names, only what is not among them, is unused, and is not older than ``since`` (the
+    moment of the order) can be ours. ``old`` is the id of the key to be replaced, ``""`` where it
+    is unknown or there is none. ``limit`` is the new key's own monthly limit.
+    """
+
+    name: str
+    before: tuple[str, ...] = ()
+    since: datetime | None = None
+    old: str = ""
+    limit: Money | None = None
+
+
+def _untold(_values: Values) -> Trial:
+    return Trial.UNTOLD
+
+
+def _none_listed() -> tuple[Listed, ...]:
+    return ()
+
+
+def _not_ours(_values: Values) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """What can be done about the keys of one account; what cannot is None, with its reason.
+
+    ``attempt`` asks the provider whether a key works, with the smallest free request; UNTOLD where
+    it does not answer or the answer proves nothing. ``listed`` lists the account's keys.
+    ``identify`` returns the id of the listed key with these values, ``""`` where none or more than
+    one may be it. ``make`` makes a key: it is called once per order, and never retried by itself.
+    ``orphans`` returns the ids of keys that an order made and nobody got to see: a killed run's.
+    ``revoke`` takes a key's id and makes it useless for good; one that is gone already is done.
+    ``limits`` tells whether a key can have a limit of its own. ``disturbs`` says whom making a key
+    harms (Azure: whoever uses the idle slot), empty for nobody.
+    ``by_hand`` is where a person makes and revokes keys, and ``why`` is why an API cannot.
+    ``how`` says in one line what `make` does. ``forget`` drops what was read.
+    """
+
+    how: str
+    attempt: Callable[[Values], Trial] = _untold
+    listed: Callable[[], tuple[Listed, ...]] = _none_listed
+    identify: Callable[[Values], str] = _not_ours
+    make: Callable[[Order], Made] | None = None
+    orphans: Callable[[Order], tuple[str, ...]] | None = None
+    revoke: Callable[[str], None] | None = None
+    limits: bool = False
+    disturbs: str = ""
+    by_hand: str = ""
+    why: str = ""
+    forget: Callable[[], None] = lambda: None
+
+
+DEAD = (Problem.INVALID_KEY, Problem.WRONG_KIND, Problem.ELSEWHERE)
+ALIVE = (Problem.NO_ACCESS, Problem.SPENT, Problem.RATE_LIMITED, Problem.NO_MODEL)
+"""What only a key that works is told: it may not do this, or not so much of it."""
+
+
+def trial(ask: Callable[[], object]) -> Trial:
+    """Try a key by one request; its problem, by provider and code, tells a dead one."""
+    try:
+        ask()
+    except ProviderError as error:
+        if error.kind in DEAD:
+            return Trial.DEAD
+        return Trial.ALIVE if error.kind in ALIVE else Trial.UNTOLD
+    return Trial.ALIVE

@@ -79,11 +79,10 @@ def decrypt(
     or of Vault are handed over only for kinds named in ``backends``.
     Raises SecretError: not decryptable, no backend, timed out.
     """
-    # No configuration: a .sops.yaml of the current folder, even a broken one, has no say here.
-    argv = [str(program), "--config", os.devnull, "decrypt"]
+    argv = [*_called(program), "decrypt"]
     argv += ["--input-type", file.form, "--output-type", "json"]
     argv += ["--filename-override", f"secrets.{file.form}"]
-    env = environment((*_OWN, *_prefixes(backends))) | {"SOPS_DISABLE_VERSION_CHECK": "1"}
+    env = _surroundings(backends)
     outcome = run(argv, where=where, env=env, deadline=deadline, feed=file.data)
     if outcome.code:
         raise _explain(outcome.code, outcome.complaint, file, where)
@@ -91,6 +90,54 @@ def decrypt(
     if values is None:
         raise SecretError(SecretProblem.NOT_DECRYPTABLE, where, "sops gave no JSON", _INSTALL)
     return values
+
+
+def put(
+    path: Path,
+    file: SopsFile,
+    keys: str,
+    value: Secret,
+    where: str,
+    backends: Sequence[str] = (),
+    deadline: float = DEADLINE,
+) -> None:
+    """Set one value in a copy of a checked file; ``keys`` is its path, ``["a"]["b"]``.
+
+    The value goes to sops on standard input, never as an argument.
+    Raises SecretError: not decryptable, no backend (also a sops without ``--value-stdin``: before
+    3.10), timed out.
+    """
+    argv = [*_called(binary(deadline)), "set", "--value-stdin"]
+    argv += ["--input-type", file.form, "--output-type", file.form, str(path), keys]
+    feed = json.dumps(value.expose()).encode()
+    outcome = run(argv, where=where, env=_surroundings(backends), deadline=deadline, feed=feed)
+    if "flag provided but not defined" in outcome.output.expose() + outcome.complaint.expose():
+        raise _no_backend("this sops cannot take a value on standard input; 3.10 or newer can")
+    if outcome.code:
+        raise _explain(outcome.code, outcome.complaint, file, where)
+
+
+def seal_empty(
+    recipients: Sequence[str], form: str, where: str, deadline: float = DEADLINE
+) -> bytes:
+    """Return an empty document encrypted for age recipients. Raises SecretError."""
+    argv = [*_called(binary(deadline)), "encrypt", "--age", ",".join(recipients)]
+    argv += ["--input-type", "json", "--output-type", form]
+    argv += ["--filename-override", f"secrets.{form}"]
+    outcome = run(argv, where=where, env=_surroundings(()), deadline=deadline, feed=b"{}")
+    if outcome.code:
+        what = f"sops cannot encrypt for these recipients (it ended with {outcome.code})"
+        raise SecretError(SecretProblem.REFUSED, where, what, "give age recipients: age1…")
+    return outcome.output.expose().encode()
+
+
+def _called(program: Path) -> list[str]:
+    # No configuration: a .sops.yaml of the current folder, even a broken one, has no say here.
+    return [str(program), "--config", os.devnull]
+
+
+def _surroundings(backends: Sequence[str]) -> dict[str, str]:
+    return environment((*_OWN, *_prefixes(backends))) | {"SOPS_DISABLE_VERSION_CHECK": "1"}
 
 
 def _prefixes(backends: Sequence[str]) -> list[str]:

@@ -112,16 +112,23 @@ def _count(text: str | None) -> bool:
     return text is not None and text.isdecimal()
 
 
-def day(value: object) -> date | None:
-    """Read a day from seconds since 1970 or an ISO text; None where it is neither."""
+def moment(value: object) -> datetime | None:
+    """Read a moment from seconds since 1970 or an ISO text, UTC where it names no zone."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC).date()
+            return datetime.fromtimestamp(value, UTC)
         if isinstance(value, str):
-            return datetime.fromisoformat(value).date()
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def day(value: object) -> date | None:
+    """Read a day from seconds since 1970 or an ISO text; None where it is neither."""
+    found = moment(value)
+    return found.date() if found else None
 
 
 def escape(name: str) -> str:

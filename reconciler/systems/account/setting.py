@@ -104,10 +104,41 @@ class Setting:
                 return None
             raise
         if not own and not self.approved(sealed.ref or "", base):
-            place = pointer or f"{self.pointer}/api_base"
-            at = self.at("key", self.name)
-            raise Unapproved(Pairing(at, sealed.ref or "", origin(base), place))
+            raise self._unapproved(sealed.ref or "", base, pointer)
         return Credential(self.vault.reveal(sealed), sealed.ref or "", sealed.fingerprint)
+
+    def admit(
+        self, refs: Sequence[str], base: str, *, own: bool, pointer: str = "api_base"
+    ) -> None:
+        """Let a new key of these references go to a base URL; nothing of the old one is opened.
+
+        It goes where the key it replaces may go; where there is none yet, each reference must be
+        approved. Raises Unapproved, or SecretError where it cannot be told which one is in use.
+        """
+        if own:
+            return
+        try:
+            held = (self.vault.seal(refs).ref or "",) if refs else ("",)
+        except SecretError as error:
+            if error.kind is not SecretProblem.NO_ITEM:
+                raise
+            held = tuple(refs)
+        for ref in held:
+            if not self.approved(ref, base):
+                at, place = self.at("key", self.name), f"{self.pointer}/{pointer}"
+                raise Unapproved(Pairing(at, ref, origin(base), place))
+
+    def admit(self, refs: Sequence[str], base: str, *, own: bool, pointer: str = "") -> None:
+        """Let a key that is not stored yet go where the one it is to replace may go.
+
+        Raises Unapproved where no reference of that key is approved for a URL that is not ``own``.
+        """
+        if not own and not any(self.approved(ref, base) for ref in refs):
+            raise self._unapproved(next(iter(refs), ""), base, pointer)
+
+    def _unapproved(self, ref: str, base: str, pointer: str) -> Unapproved:
+        place = pointer or f"{self.pointer}/api_base"
+        return Unapproved(Pairing(self.at("key", self.name), ref, origin(base), place))
 
     def keyed(self, sealed: Sealed) -> Secret:
         """Return the value behind a sealed reference."""

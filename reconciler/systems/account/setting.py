@@ -117,24 +117,15 @@ class Setting:
         """
         if own:
             return
+        held = list(refs) or [""]
         try:
-            held = (self.vault.seal(refs).ref or "",) if refs else ("",)
+            held = [self.vault.seal(refs).ref or ""] if refs else held
         except SecretError as error:
             if error.kind is not SecretProblem.NO_ITEM:
                 raise
-            held = tuple(refs)
         for ref in held:
             if not self.approved(ref, base):
-                at, place = self.at("key", self.name), f"{self.pointer}/{pointer}"
-                raise Unapproved(Pairing(at, ref, origin(base), place))
-
-    def admit(self, refs: Sequence[str], base: str, *, own: bool, pointer: str = "") -> None:
-        """Let a key that is not stored yet go where the one it is to replace may go.
-
-        Raises Unapproved where no reference of that key is approved for a URL that is not ``own``.
-        """
-        if not own and not any(self.approved(ref, base) for ref in refs):
-            raise self._unapproved(next(iter(refs), ""), base, pointer)
+                raise self._unapproved(ref, base, f"{self.pointer}/{pointer}")
 
     def _unapproved(self, ref: str, base: str, pointer: str) -> Unapproved:
         place = pointer or f"{self.pointer}/api_base"

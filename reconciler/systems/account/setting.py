@@ -107,9 +107,7 @@ class Setting:
             raise self._unapproved(sealed.ref or "", base, pointer)
         return Credential(self.vault.reveal(sealed), sealed.ref or "", sealed.fingerprint)
 
-    def admit(
-        self, refs: Sequence[str], base: str, *, own: bool, pointer: str = "api_base"
-    ) -> None:
+    def admit(self, refs: Sequence[str], base: str, *, own: bool, pointer: str = "") -> None:
         """Let a new key of these references go to a base URL; nothing of the old one is opened.
 
         It goes where the key it replaces may go; where there is none yet, each reference must be
@@ -125,7 +123,7 @@ class Setting:
                 raise
         for ref in held:
             if not self.approved(ref, base):
-                raise self._unapproved(ref, base, f"{self.pointer}/{pointer}")
+                raise self._unapproved(ref, base, pointer)
 
     def _unapproved(self, ref: str, base: str, pointer: str) -> Unapproved:
         place = pointer or f"{self.pointer}/api_base"

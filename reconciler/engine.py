@@ -39,13 +39,16 @@ def apply_plan(
     saved: Plan | None = None,
     removing: bool = False,
     told: Callable[[Change], None] = silent,
+    command: str = "",
 ) -> tuple[Planned, Outcome]:
     """Plan, let ``confirm`` ask, apply, read back, and prove that nothing is left to do.
 
-    A saved plan is applied while the fresh plan of its scope is a subset of it.
+    A saved plan is applied while the fresh plan of its scope is a subset of it. ``command`` is
+    what the ledger calls the run, if not apply or destroy.
     Raises StalePlan, SafetyStop, SecretError, ManifestError, CursorBusy or Declined with nothing
     written, and ProviderError when the proof fails.
     """
+    command = command or ("destroy" if removing else "apply")
     asked = session.options.interactive  # only who is asked reads what is seen beside the plan
     planned = make_plan(session, scope, removing=removing, watching=asked)
     while planned.strangers and asked:  # an account may need several origins, one behind the other
@@ -57,6 +60,7 @@ def apply_plan(
         refuse_unmatched(planned)
     if not planned.plan.changes:
         _settle(session, planned)
+        _resume(session, command)
         return planned, Outcome()
     if touches_cursor(planned.plan.changes):
         session.wait_until_writable()
@@ -64,7 +68,6 @@ def apply_plan(
         raise Declined("apply", "declined; nothing was changed")
     session.approvals.record(planned.pairings, agreed=session.options.interactive)
     _settle(session, planned)
-    command = "destroy" if removing else "apply"
     outcome = run_changes(session, command, planned.looks, planned.plan.changes, told=told)
     if not outcome.failed and outcome.signal is None:
         _prove(session, planned, removing=removing)
@@ -79,6 +82,16 @@ def _approved(
         raise Declined("apply", "declined; nothing was changed")
     session.approvals.record(planned.pairings, agreed=True)
     return make_plan(session, scope, removing=removing)
+
+
+def _resume(session: Session, command: str) -> None:
+    """Record an apply with nothing to do where watch waits for one, or has given up on something.
+
+    Other runs that change nothing are not worth a line of the history.
+    """
+    last = next(iter(session.ledger.runs(session.owner)), None)
+    if command == "apply" and last is not None and last.command in ("rollback", "watch"):
+        session.ledger.end_run(session.ledger.begin_run(command, session.owner), "applied")
 
 
 def settle_steps(session: Session, look: Look) -> None:
@@ -168,7 +181,7 @@ def run_changes(
                 told,
             )
             outcomes.append(execute(own, look.written, execution))
-    outcome = _together(outcomes)
+    outcome = replace(_together(outcomes), signal=stop.signal)
     session.ledger.end_run(run, _word(outcome))
     return outcome
 
@@ -189,7 +202,6 @@ def _together(outcomes: Sequence[Outcome]) -> Outcome:
         failed=tuple(failure for one in outcomes for failure in one.failed),
         pending=frozenset().union(*(one.pending for one in outcomes)),
         notes=tuple(dict.fromkeys(note for one in outcomes for note in one.notes)),
-        signal=next((one.signal for one in outcomes if one.signal is not None), None),
     )
 
 

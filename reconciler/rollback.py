@@ -28,7 +28,7 @@ from reconciler.planner import Verdict, action
 from reconciler.session import Session, with_copies
 from reconciler.survey import Planned, make_plan
 
-UNDOABLE = ("apply", "destroy", "rollback")
+UNDOABLE = ("apply", "destroy", "rollback", "watch")
 
 
 def roll_back(
@@ -92,6 +92,7 @@ def _taken_back(
             step,
             look.actual.resources.get(step.change.address, {}),
             _there_before(session, look, step.change.address, run),
+            session.ledger.keys.revoked(),
         )
         for step in reversed(steps)
         if step.system == look.system.identity
@@ -133,11 +134,19 @@ def _there_before(session: Session, look: Look, address: Address, run: Run) -> f
 
 
 def _undo(
-    step: Step, now: Attrs, there_before: frozenset[str]
+    step: Step, now: Attrs, there_before: frozenset[str], revoked: frozenset[str]
 ) -> tuple[Change | None, Observation | None]:
     """Return the change that takes a step back, or the reason why it stays."""
     change = with_copies(step.change, step.kept)
     open_edits = [edit for edit in change.edits if not same(now.get(edit.name), edit.before)]
+    dead = [
+        e.name
+        for e in open_edits
+        if isinstance(e.before, Sealed) and e.before.fingerprint in revoked
+    ]
+    if dead:
+        what = f"left as it is: {', '.join(dead)} would be a revoked key again"
+        return None, Observation(change.address, what)
     stuck = [edit for edit in open_edits if not _reversible(edit, now)]
     whole = any(isinstance(value, Sealed) for value in now.values())
     if stuck and (whole or len(stuck) == len(open_edits)):

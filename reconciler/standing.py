@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from reconciler.judge import Look
 from reconciler.model import Cause, Change
 from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.survey import Planned
+from reconciler.systems import Rules
 from reconciler.systems.cursor import database
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A resource that moved since we wrote it: between ``after`` and ``until``, as far as known."""
+    """A resource that moved since we wrote it: between ``after`` and ``until``, as far as known.
+
+    ``cause`` is ``drift``, or ``conflict`` where the manifest moved too.
+    """
 
     address: str
     edits: tuple[str, ...]
     after: str | None
     until: str | None
     by: str
+    cause: str = Cause.DRIFT.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +102,35 @@ def _drifts(session: Session, look: Look, moved: list[Change]) -> Iterator[Drift
     until = _touched(session) if look.system.name == CURSOR else None
     for change in moved:
         names = tuple(edit.name for edit in change.edits)
-        yield Drift(str(change.address), names, wrote.get(change.address), until, _by(change))
+        cause = change.cause.value
+        by = _by(change, look.system.rules)
+        yield Drift(str(change.address), names, wrote.get(change.address), until, by, cause)
 
 
 def _touched(session: Session) -> str | None:
     """Return when Cursor's database was last written; no account tells when it was."""
+    path = database(session.user_data)
+    stamps = [_stamp(each) for each in (path, path.with_name(f"{path.name}-wal"))]
+    latest = max((stamp for stamp in stamps if stamp is not None), default=None)
+    if latest is None:
+        return None
+    return datetime.fromtimestamp(latest, UTC).isoformat(timespec="milliseconds")
+
+
+def _stamp(path: Path) -> float | None:
     try:
-        stamp = database(session.user_data).stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return None
-    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
 
 
-def _by(change: Change) -> str:
-    """Name who moved it: Cursor's own account events switch its OpenAI key off (Cursor 2.4+)."""
-    switched_off = [(e.name, e.before) for e in change.edits] == [("enabled", False)]
-    if switched_off and (change.address.system, change.address.name) == (CURSOR, "openai"):
-        return "probably by Cursor itself, which switches this off on sign-in and plan changes"
-    return "not by byok"
+def _by(change: Change, rules: Rules) -> str:
+    """Name who moved it, as far as anybody can know: the system itself, or somebody who is not us.
+
+    No account tells who changed a setting by the means that byok reads it with.
+    """
+    itself = rules.itself(change)
+    if not itself:
+        return "not by byok"
+    rest = ", the rest not by byok" if len(change.edits) > 1 else ""
+    return f"probably by {itself}{rest}"

@@ -83,23 +83,26 @@ def _unusable(path: Path, error: OSError) -> ByokError:
 
 
 @contextmanager
-def single_writer(state_dir: Path, command: str, seconds: float) -> Iterator[None]:
+def single_writer(
+    state_dir: Path, command: str, seconds: float, *, lock: str = LOCK, doing: str = "writing"
+) -> Iterator[None]:
     """Hold the one writer's place; a second writer waits for this many seconds.
 
-    The lock is SQLite's own, so a killed process leaves nothing behind.
+    The lock is SQLite's own, so a killed process leaves nothing behind. Another ``lock`` is
+    another place, for what its holder is ``doing``.
     Raises CursorBusy naming the process that holds it.
     """
-    path = make_private(state_dir) / LOCK
+    path = make_private(state_dir) / lock
     make_file(path)
     db = sqlite3.connect(path, timeout=seconds, isolation_level=None)
     try:
-        _enter(db, path, command)
+        _enter(db, path, command, doing)
         yield
     finally:
         db.close()
 
 
-def _enter(db: sqlite3.Connection, path: Path, command: str) -> None:
+def _enter(db: sqlite3.Connection, path: Path, command: str, doing: str) -> None:
     since = datetime.now(UTC).strftime("%H:%M:%S UTC")
     name = f"process {os.getpid()} ({command}, since {since})"
     try:
@@ -111,17 +114,19 @@ def _enter(db: sqlite3.Connection, path: Path, command: str) -> None:
             db.execute("COMMIT")  # now others can read the name; one may slip in and write its own
             db.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        raise _refusal(db, path, error) from None
+        raise _refusal(db, path, error, doing) from None
     except sqlite3.DatabaseError:
         raise ByokError(str(path), "is damaged", "delete this file, it holds nothing") from None
 
 
-def _refusal(db: sqlite3.Connection, path: Path, error: sqlite3.OperationalError) -> ByokError:
+def _refusal(
+    db: sqlite3.Connection, path: Path, error: sqlite3.OperationalError, doing: str
+) -> ByokError:
     if "locked" not in str(error):
         return ByokError(str(path), f"cannot be written ({error})", "see the disk and its rights")
     return CursorBusy(
         str(path.parent),
-        f"another byok is writing: {_holder(db)}",
+        f"another byok is {doing}: {_holder(db)}",
         "wait for it to end, or give --wait SECONDS",
     )
 

@@ -85,6 +85,10 @@ def _never(_change: Change) -> bool:
     return False
 
 
+def _nobody(_change: Change) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What must be known of a system's kinds of resource to plan them, beyond their values.
@@ -95,7 +99,8 @@ class Rules:
     ``containers``: kinds that are released, not deleted, when the manifest drops them.
     ``exclusive``: by kind and name (``*`` for all), how the attributes begin of which the manifest
     has the whole list. ``slow``: by kind, the seconds a write may take to be in force.
-    ``final`` tells a change that cannot be taken back.
+    ``final`` tells a change that cannot be taken back. ``itself`` says in words why the system
+    may itself have moved what a change would put back; empty where it does not do so.
     """
 
     order: tuple[str, ...] = ()
@@ -104,6 +109,7 @@ class Rules:
     slow: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     final: Callable[[Change], bool] = _never
     kinds: frozenset[str] | None = None
+    itself: Callable[[Change], str] = _nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from reconciler.model import Address, Diagnostic, Observation, Severity
+from reconciler.model import Address, Change, Diagnostic, Observation, Severity
 from reconciler.spec import PROVIDERS, Manifest
 from reconciler.systems.cursor import slots, wishes
 from reconciler.systems.cursor.layout import AUTO, Document, leaf
 
 UNCONFIRMED: Final = ("azure", "bedrock")
 BYOK_OFF: Final = "your organisation's admin switched own keys off in Cursor's dashboard"
+SWITCHED_OFF: Final = "Cursor itself, which switches this off on sign-in and plan changes"
 IAM: Final = "your team's IAM role answers for Bedrock; Cursor manages its fields"
 
 
@@ -22,6 +23,18 @@ def closed(document: Document, admin: Document) -> dict[Address, str]:
     if leaf(document, slots.IAM_ROLE) is True:
         return {wishes.provider("bedrock"): IAM}
     return {}
+
+
+def itself(change: Change) -> str:
+    """Say why Cursor may itself have moved what a change would put back; empty if it does not.
+
+    Its own account events switch its OpenAI key off, and it undoes a switch without a key
+    (Cursor 2.4 to 3.22, clients' code and users' reports).
+    """
+    if change.address != wishes.provider("openai"):
+        return ""
+    off = any(edit.name == "enabled" and edit.after is True for edit in change.edits)
+    return SWITCHED_OFF if off else ""
 
 
 def diagnostics(
@@ -49,15 +62,23 @@ def _admin(manifest: Manifest, admin: Document) -> Iterator[Diagnostic]:
         )
 
 
+def shown(document: Document) -> dict[str, str]:
+    """Return every name that the models of Cursor's catalog go by, with the one they are kept by."""
+    return {text: str(entry.get("name")) for entry in _entries(document) for text in _names(entry)}
+
+
+def _entries(document: Document) -> list[Mapping[str, Any]]:
+    return [e for e in _list(document.get("availableDefaultModels2")) if isinstance(e, dict)]
+
+
 def _catalog(manifest: Manifest, document: Document) -> Iterator[Diagnostic]:
-    entries = [e for e in _list(document.get("availableDefaultModels2")) if isinstance(e, dict)]
-    shown = {text: str(entry.get("name")) for entry in entries for text in _names(entry)}
+    entries, taken = _entries(document), shown(document)
     ids = {text for entry in entries for text in _names(entry, display=False)}
     for name, entry in manifest.models.items():
         if entry.absent:
             continue
-        if wishes.custom(entry) and name in shown:
-            what = f"the custom model {name!r} collides with Cursor's own {shown[name]!r}"
+        if wishes.custom(entry) and name in taken:
+            what = f"the custom model {name!r} collides with Cursor's own {taken[name]!r}"
             yield _model(manifest, "BYOK106", Severity.ERROR, name, what, "give it another id")
         if not wishes.custom(entry) and ids - {AUTO} and name not in ids:
             what = f"Cursor's catalog on this machine does not know the model {name!r}"

@@ -50,7 +50,7 @@ class CursorSystem:
     """Cursor's settings in one user-data directory; ``identity`` is that directory, resolved."""
 
     name = wishes.NAME
-    rules = Rules()
+    rules = Rules(itself=findings.itself)
 
     def __init__(
         self,

@@ -381,6 +381,11 @@ class IssuerContract:
                 made_by(issuer, Order(NAME, since=datetime.now(UTC)))
         assert maker.simulator.snapshot() == before
 
+    def test_nothing_is_revoked_by_no_name(self, revoker):
+        with opened(revoker) as issuer, pytest.raises(ByokError):
+            revoke(issuer, "")
+        assert changing(revoker) == []
+
     def test_a_list_that_fails_is_no_empty_list(self, maker):
         maker.simulator.inject("drop", times=50)
         with opened(maker) as issuer:

@@ -6,6 +6,7 @@ the error guide. What the guide leaves open (how an absent document answers) is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -50,6 +51,8 @@ class OpenAI(Simulator):
     that is not there answers: ``404``, or ``empty``. ``closed`` holds patterns of paths that the
     admin key may not use. ``spent`` is the code with which completions are refused. ``scoped``
     takes the ordinary key the right to list models, ``unscoped_status`` says how that answers.
+    A key that is made from now on is refused for its first ``late`` requests. With ``older`` a
+    service account's key cannot be deleted by itself, as in the description of August 2026.
     """
 
     prefix = "openai"
@@ -72,6 +75,10 @@ class OpenAI(Simulator):
         self.scoped = False
         self.unscoped_status = 401
         self.headers: dict[str, str] = {}
+        self.late, self.older = 0, False
+        self.waiting: dict[str, int] = {}
+        self.values: dict[str, str] = {}
+        self.revoked: set[str] = set()
         self.numbers = count(1)
         self.projects: dict[str, dict[str, Any]] = {}
         self.permissions: dict[str, dict[str, Any]] = {}
@@ -127,10 +134,12 @@ class OpenAI(Simulator):
             "created_at": MADE,
             "role": "member",
         }
+        id_ = f"key_{next(self.numbers):04d}"
+        self.values[id_] = value
         self.api_keys[project].append(
             {
                 "object": "organization.project.api_key",
-                "id": f"key_{next(self.numbers):04d}",
+                "id": id_,
                 "name": name,
                 "redacted_value": f"{value[:8]}...{value[-4:]}",
                 "created_at": MADE,
@@ -141,16 +150,32 @@ class OpenAI(Simulator):
             }
         )
 
-    def make_service_account(self, project: str, name: str) -> None:
-        self.accounts[project].append(
-            {
-                "object": "organization.project.service_account",
-                "id": f"svc_acct_{next(self.numbers)}",
-                "name": name,
-                "role": "member",
-                "created_at": MADE,
-            }
-        )
+    def make_service_account(self, project: str, name: str) -> dict[str, Any]:
+        account = {
+            "object": "organization.project.service_account",
+            "id": f"svc_acct_{next(self.numbers)}",
+            "name": name,
+            "role": "member",
+            "created_at": MADE,
+        }
+        self.accounts[project].append(account)
+        return account
+
+    def make_account_key(self, project: str, account: dict[str, Any], value: str) -> dict[str, Any]:
+        """Make a key of a service account, called as OpenAI calls the first one; return its row."""
+        owner = {name: account[name] for name in ("id", "name", "created_at", "role")}
+        whose = {"type": "service_account", "service_account": owner}
+        self.make_key(project, "Secret Key", value, owner=whose)
+        return self.api_keys[project][-1]
+
+    def value(self) -> str:
+        """Return a new key's value, shaped like a service account's."""
+        many = hashlib.sha256(f"openai {next(self.numbers)}".encode()).hexdigest() * 2
+        return "sk-svcacct-" + many[:74] + "T3BlbkFJ" + many[-74:]
+
+    def alive(self, value: str) -> bool:
+        """Tell whether a value is an ordinary key's, deleted by nobody."""
+        return value in {self.key, *self.values.values()} - self.revoked
 
     def limit(self, owner: str, cents: int, status: str = "inactive") -> None:
         """Set a hard limit of a project, or of the organisation (an empty id)."""
@@ -206,7 +231,7 @@ class OpenAI(Simulator):
         if not given.startswith("Bearer "):
             raise Refused(401, "Missing bearer or basic authentication in header")
         key = given.removeprefix("Bearer ")
-        if key not in (self.key, self.admin_key):
+        if key != self.admin_key and (not self.alive(key) or self.too_early(key)):
             shown = f"{key[:8]}{'*' * 8}{key[-4:]}"
             raise Refused(401, f"Incorrect API key provided: {shown}.", "invalid_api_key")
         asked = request.headers.get("openai-organization")
@@ -214,6 +239,11 @@ class OpenAI(Simulator):
             text = "OpenAI-Organization header should match organization for API key"
             raise Refused(401, text, "mismatched_organization")
         return key == self.admin_key
+
+    def too_early(self, key: str) -> bool:
+        left = self.waiting.get(key, 0)
+        self.waiting[key] = max(left - 1, 0)
+        return left > 0
 
     def admit(self, request: Request) -> None:
         admin = self.who(request)
@@ -444,6 +474,52 @@ class OpenAI(Simulator):
         self.live(id_)
         return self.listed(request, self.accounts[id_])
 
+    def create_account(self, request: Request, id_: str) -> Any:
+        """Make a service account with one key, whose value is shown this once."""
+        self.changeable(id_)
+        body = taken(request, {"name": (str, True)})
+        account, value = self.make_service_account(id_, body["name"]), self.value()
+        row = self.make_account_key(id_, account, value)
+        self.waiting[value] = self.late
+        shown = {name: row[name] for name in ("id", "name", "created_at")}
+        kind = "organization.project.service_account.api_key"
+        return {**account, "api_key": {"object": kind, "value": value, **shown}}
+
+    def account(self, id_: str, account: str) -> dict[str, Any]:
+        self.live(id_)
+        found = next((each for each in self.accounts[id_] if each["id"] == account), None)
+        if found is None:
+            raise Refused(404, f"No service account found with ID {account}.")
+        return found
+
+    def drop_account(self, _request: Request, id_: str, account: str) -> Any:
+        """Delete a service account; its keys go with it."""
+        self.changeable(id_)
+        self.accounts[id_].remove(self.account(id_, account))
+        for row in list(self.api_keys[id_]):
+            if row["owner"].get("service_account", {}).get("id") == account:
+                self.forget_key(id_, row)
+        return deleted("service_account", account)
+
+    def forget_key(self, project: str, row: dict[str, Any]) -> None:
+        self.api_keys[project].remove(row)
+        self.revoked.add(self.values.pop(row["id"]))
+
+    def project_key(self, id_: str, key: str) -> dict[str, Any]:
+        self.live(id_)
+        found = next((each for each in self.api_keys[id_] if each["id"] == key), None)
+        if found is None:
+            raise Refused(404, f"No API key found with ID {key}.")
+        return found
+
+    def drop_key(self, _request: Request, id_: str, key: str) -> Any:
+        self.changeable(id_)
+        row = self.project_key(id_, key)
+        if self.older and row["owner"]["type"] == "service_account":
+            raise Refused(400, "This API key belongs to a service account.")
+        self.forget_key(id_, row)
+        return deleted("api_key", key)
+
     def list_costs(self, request: Request) -> Any:
         """One bucket for each project's costs, and one result of another kind, as may come."""
         start = request.one("start_time", "") or ""
@@ -537,6 +613,10 @@ def fields(body: Any, allowed: Fields) -> dict[str, Any]:
     return body
 
 
+def deleted(what: str, id_: str) -> dict[str, Any]:
+    return {"object": f"organization.project.{what}.deleted", "id": id_, "deleted": True}
+
+
 def texts(found: list[Any], name: str) -> None:
     if not all(isinstance(each, str) for each in found):
         raise Refused(400, f"Invalid type for '{name}'.", "invalid_type", name)
@@ -573,7 +653,12 @@ ROUTES: tuple[tuple[str, str, Take], ...] = (
     ("POST", f"/organization/spend_alerts{NO_ID}/{ID}", OpenAI.set_alert),
     ("DELETE", f"/organization/spend_alerts{NO_ID}/{ID}", OpenAI.drop_alert),
     ("GET", f"{ONE}/api_keys", OpenAI.list_keys),
+    ("GET", f"{ONE}/api_keys/{ID}", lambda self, _, *ids: self.project_key(*ids)),
+    ("DELETE", f"{ONE}/api_keys/{ID}", OpenAI.drop_key),
     ("GET", f"{ONE}/service_accounts", OpenAI.list_accounts),
+    ("POST", f"{ONE}/service_accounts", OpenAI.create_account),
+    ("GET", f"{ONE}/service_accounts/{ID}", lambda self, _, *ids: self.account(*ids)),
+    ("DELETE", f"{ONE}/service_accounts/{ID}", OpenAI.drop_account),
     ("GET", "/organization/costs", OpenAI.list_costs),
     ("GET", "/organization/usage/completions", OpenAI.list_usage),
 )

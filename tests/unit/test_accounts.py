@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import tomllib
 from pathlib import Path
@@ -25,13 +24,9 @@ def modules():
 
 
 def opened():
-    """Return what `open_account` imports, by the name it is asked for; None is any other."""
-    tree = ast.parse((ROOT / "reconciler/accounts.py").read_text(encoding="utf-8"))
-    (choice,) = (node for node in ast.walk(tree) if isinstance(node, ast.Match))
-    return {
-        getattr(case.pattern, "value", None) and case.pattern.value.value: case.body[0].module
-        for case in choice.cases
-    }
+    """Return where each account is at home, by its name; None is any other's."""
+    homes = {name: f"reconciler.systems.{home}" for name, home in accounts.HOMES.items()}
+    return {**homes, None: "reconciler.systems.endpoint"}
 
 
 def contracts():

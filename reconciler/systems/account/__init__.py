@@ -3,7 +3,17 @@
 from reconciler.systems.account.answers import Answer, caught, refusal
 from reconciler.systems.account.client import Client, Dialect, Sign
 from reconciler.systems.account.door import Door
-from reconciler.systems.account.issuer import Issuer, Listed, Made, Order, Trial, Values, trial
+from reconciler.systems.account.issuer import (
+    Issuer,
+    Listed,
+    Made,
+    Order,
+    Trial,
+    Values,
+    must_be_gone,
+    trial,
+    with_id,
+)
 from reconciler.systems.account.kind import Kind, Named
 from reconciler.systems.account.kinds import Account, Unjudged
 from reconciler.systems.account.setting import Credential, Setting, Sight, Unapproved
@@ -33,6 +43,8 @@ __all__ = [
     "Untold",
     "Values",
     "caught",
+    "must_be_gone",
     "refusal",
     "trial",
+    "with_id",
 ]

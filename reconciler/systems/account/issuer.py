@@ -10,6 +10,8 @@ from enum import StrEnum
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.money import Money
 from reconciler.secrets import Secret
+from reconciler.systems.account.answers import Answer, refusal
+from reconciler.systems.account.pages import until
 
 Values = Mapping[str, Secret]
 """A key by its attributes in Cursor: ``key``; or ``access_key_id`` and ``secret_access_key``."""
@@ -108,6 +110,29 @@ class Issuer:
     by_hand: str = ""
     why: str = ""
     forget: Callable[[], None] = lambda: None
+
+
+LASTING = 12.0
+"""Seconds a provider gets to stop listing a key that it revoked."""
+
+
+def must_be_gone(who: str, there: Callable[[], bool], by_hand: str = "") -> None:
+    """Read back until a revoked key is not ``there`` any more; ``there`` must ask afresh.
+
+    Raises ProviderError (reads back different) where it stays.
+    """
+    seen = until(lambda: Answer(200, {}, there()), lambda answer: not answer.body, LASTING)
+    if seen.body:
+        what = "accepted that the key is to go, and still has it"
+        way_out = f"look again in a while{f', at {by_hand}' if by_hand else ''}"
+        raise ProviderError(who, what, way_out, kind=Problem.UNPROVED)
+
+
+def with_id(who: str, id_: str) -> str:
+    """Return a key's id. Raises ProviderError for none: nothing may be revoked by a guess."""
+    if not id_:
+        raise refusal(who, Problem.REJECTED, "was to revoke a key, and nobody said which")
+    return id_
 
 
 DEAD = (Problem.INVALID_KEY, Problem.WRONG_KIND, Problem.ELSEWHERE)

@@ -6,7 +6,9 @@ from functools import cache
 
 from reconciler.systems.account import Account, Setting, Sight
 from reconciler.systems.openai.admin import Admin, limits, organization, permissions, projects
+from reconciler.systems.openai.costs import spent
 from reconciler.systems.openai.inventory import survey
+from reconciler.systems.openai.issuer import issuer
 from reconciler.systems.openai.key import observe
 from reconciler.systems.openai.spend import (
     organization_alerts,
@@ -56,3 +58,6 @@ def _only_observed(setting: Setting) -> Sight:
     declared = "admin_key" in setting.account()
     why = "none of the references in admin_key exists here" if declared else "it has no admin_key"
     return setting.saw("account", setting.name, f"only observed: {why}")
+
+
+__all__ = ["account", "issuer", "spent"]

@@ -68,8 +68,8 @@ def ordinary_key(setting: Setting) -> Credential | None:
     Raises SecretError, Unapproved, or ProviderError where it is an admin key by its shape.
     """
     refs = setting.manifest.providers[setting.name].secrets.get("key", ())
-    key = setting.credential(refs, base(setting), own=_own(setting))
-    if key is not None and _begins(key.secret, (ADMIN_BEGINS,)):
+    key = setting.credential(refs, base(setting), own=own(setting))
+    if key is not None and begins(key.secret, (ADMIN_BEGINS,)):
         what = "was to be given an admin key in key: it was not sent"
         raise refusal(WHO, Problem.WRONG_KIND, what)
     return key
@@ -81,8 +81,8 @@ def admin_key(setting: Setting) -> Credential | None:
     Raises SecretError, Unapproved, or ProviderError where it is an ordinary key by its shape.
     """
     refs = setting.account().get("admin_key", ())
-    key = setting.credential(refs, base(setting), own=_own(setting))
-    if key is not None and _begins(key.secret, ORDINARY_BEGINS):
+    key = setting.credential(refs, base(setting), own=own(setting))
+    if key is not None and begins(key.secret, ORDINARY_BEGINS):
         what = "was to be given an ordinary key in admin_key: it was not sent"
         raise refusal(WHO_ADMIN, Problem.WRONG_KIND, what)
     return key
@@ -105,7 +105,8 @@ def base(setting: Setting) -> str:
     return str(setting.account().get("api_base", BASE))
 
 
-def _own(setting: Setting) -> bool:
+def own(setting: Setting) -> bool:
+    """Tell whether the base URL is OpenAI's own."""
     return "api_base" not in setting.account()
 
 
@@ -114,5 +115,6 @@ def _headers(setting: Setting) -> Mapping[str, str]:
     return {"openai-organization": organization} if organization else {}
 
 
-def _begins(secret: Secret, beginnings: tuple[str, ...]) -> bool:
+def begins(secret: Secret, beginnings: tuple[str, ...]) -> bool:
+    """Tell a key's kind by how it begins."""
     return secret.expose().lstrip().startswith(beginnings)

@@ -1,9 +1,10 @@
-"""What the ledger holds: runs, their steps, and how a written secret is told again."""
+"""What the ledger holds: runs, their steps, keys and their ways, and how a secret is told again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from reconciler.model import Change, Record
 
@@ -46,3 +47,81 @@ class Run:
     ended: str | None
     outcome: str
     steps: int
+
+
+class Stage(StrEnum):
+    """How far the way of one new key has come; each is recorded before what it names is done."""
+
+    ORDERED = "ordered"
+    MAKING = "making"
+    MADE = "made"
+    TRIED = "tried"
+    STORING = "storing"
+    STORED = "stored"
+    PLACED = "placed"
+    KEPT = "kept"
+    REVOKING = "revoking"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+ENDED = (Stage.DONE, Stage.DROPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The way of one new key, from its order to the old key's end; never a value.
+
+    ``holder`` is the person an individual key is for, ``""`` for the team's. ``refs`` maps the
+    key's attributes to where they are stored; ``old`` and ``new`` map them to fingerprints, and
+    ``old_id`` and ``new_id`` are the provider's names for the two keys, ``""`` where unknown.
+    ``name`` is the new key's name at the provider. ``before`` holds the ids of the keys that were
+    there when it was ordered. ``source`` is where a person's new key was read from, ``""`` where
+    the provider makes it. ``limit`` is its own monthly limit (``50.00 USD``). ``grace`` is in
+    seconds; ``until`` is when it is over. Times are ISO 8601 in UTC.
+    """
+
+    system: str
+    owner: str
+    refs: Mapping[str, str]
+    id: int = 0
+    stage: Stage = Stage.ORDERED
+    holder: str = ""
+    name: str = ""
+    source: str = ""
+    old: Mapping[str, str] = field(default_factory=dict)
+    old_id: str = ""
+    new: Mapping[str, str] = field(default_factory=dict)
+    new_id: str = ""
+    before: tuple[str, ...] = ()
+    limit: str = ""
+    grace: int = 0
+    until: str = ""
+    by_api: bool = True
+    cursor: bool = True
+    started: str = ""
+    moved: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether there is anything left to do."""
+        return self.stage not in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key that byok made or stored: whose it is, where it lives, and since when; never a value.
+
+    ``retired`` is when it was revoked, ``""`` while it lives.
+    """
+
+    system: str
+    owner: str
+    fingerprints: Mapping[str, str]
+    refs: Mapping[str, str]
+    key_id: str = ""
+    name: str = ""
+    holder: str = ""
+    made: str = ""
+    retired: str = ""
+    id: int = 0

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from reconciler.codec import canonical, change_from_json, change_to_json, decode, encode
 from reconciler.entries import Evidence, Run, Step
+from reconciler.keybook import KeyBook
 from reconciler.ledger_file import FILE, RECORD, as_record, open_reader, open_writer
 from reconciler.model import Address, Change, Record, Sealed, Written
 
@@ -25,6 +26,7 @@ class Ledger:
     def __init__(self, state_dir: Path, *, write: bool = False) -> None:
         self.path = state_dir / FILE
         self._db = open_writer(self.path) if write else open_reader(self.path)
+        self.keys = KeyBook(self._db)
 
     def __enter__(self) -> Self:
         return self

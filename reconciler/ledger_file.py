@@ -14,7 +14,7 @@ from reconciler.errors import ByokError
 from reconciler.model import Record
 from reconciler.state import make_file
 
-VERSION = 1
+VERSION = 2
 FILE = "ledger.db"
 _BUSY_SECONDS = 5.0
 
@@ -37,6 +37,18 @@ CREATE INDEX snapshot_step ON snapshot(step);
 CREATE TABLE approval (ref TEXT NOT NULL, origin TEXT NOT NULL, at TEXT NOT NULL,
   PRIMARY KEY (ref, origin)) WITHOUT ROWID;
 """
+
+SECOND = """
+CREATE TABLE rotation (id INTEGER PRIMARY KEY, system TEXT NOT NULL, owner TEXT NOT NULL,
+  holder TEXT NOT NULL, stage TEXT NOT NULL, data TEXT NOT NULL, started TEXT NOT NULL,
+  moved TEXT NOT NULL);
+CREATE TABLE key_copy (rotation INTEGER NOT NULL REFERENCES rotation(id), role TEXT NOT NULL,
+  name TEXT NOT NULL, copy BLOB NOT NULL, PRIMARY KEY (rotation, role, name)) WITHOUT ROWID;
+CREATE TABLE key (id INTEGER PRIMARY KEY, system TEXT NOT NULL, owner TEXT NOT NULL,
+  fingerprints TEXT NOT NULL, refs TEXT NOT NULL, key_id TEXT NOT NULL, name TEXT NOT NULL,
+  holder TEXT NOT NULL, made TEXT NOT NULL, retired TEXT NOT NULL DEFAULT '');
+"""
+"""What version 2 added: the ways of new keys, encrypted copies on the way, and the keys."""
 
 RECORD = """
 INSERT OR REPLACE INTO written VALUES (?,?,?,?,?,?,?,?,?,?,?, coalesce(
@@ -93,7 +105,7 @@ def open_reader(path: Path) -> Book:
         with _kept_if_well(_connect(path)) as db:
             db.execute("PRAGMA query_only=ON")
             if not _blank(db):
-                return _checked(db)
+                return _completed(_checked(db))
         db.close()
     return _empty()
 
@@ -107,7 +119,26 @@ def open_writer(path: Path) -> Book:
             with db.transaction():
                 if _blank(db):  # another process may have made the tables in between
                     _make_tables(db)
-        return _checked(db)
+        return _brought_up(_checked(db))
+
+
+def _completed(db: Book) -> Book:
+    """Give an older ledger, which is only read, the tables it lacks, in memory."""
+    if _version(db) < VERSION:
+        db.execute("PRAGMA query_only=OFF")
+        _make(db, SECOND.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        db.execute("PRAGMA query_only=ON")
+    return db
+
+
+def _brought_up(db: Book) -> Book:
+    """Bring an older ledger up to this version; all that it holds stays."""
+    if _version(db) < VERSION:
+        with db.transaction():
+            if _version(db) < VERSION:
+                _make(db, SECOND)
+                db.execute(f"PRAGMA user_version={VERSION}")
+    return db
 
 
 @contextmanager
@@ -126,9 +157,13 @@ def _empty() -> Book:
     return db
 
 
-def _make_tables(db: Book) -> None:
-    for statement in TABLES.split(";"):
+def _make(db: Book, tables: str) -> None:
+    for statement in tables.split(";"):
         db.execute(statement)
+
+
+def _make_tables(db: Book) -> None:
+    _make(db, TABLES + SECOND)
     db.execute(f"PRAGMA user_version={VERSION}")
 
 
@@ -156,7 +191,7 @@ def _blank(db: Book) -> bool:
 
 def _checked(db: Book) -> Book:
     version = _version(db)
-    if version == VERSION:
+    if 1 <= version <= VERSION:
         return db
     raise ByokError(
         db.where,

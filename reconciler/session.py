@@ -90,20 +90,26 @@ class Session:
 
         Raises SecretError, or Unapproved, for the admin credential.
         """
-        return accounts.open_account(
-            Setting(
-                name=name,
-                pointer=accounts.pointer(self.manifest, name),
-                manifest=self.manifest,
-                vault=self.vault,
-                door=self.door,
-                judged=judged,
-                probes=self.options.probes,
-                approved=self.approvals.allows,
-                env=self.options.env,
-                recorded=frozenset(at for at in self.recorded if at.system == name),
-            )
+        return accounts.open_account(self.setting(name, judged=judged))
+
+    def setting(self, name: str, *, judged: bool) -> Setting:
+        """Return what an account is opened with."""
+        return Setting(
+            name=name,
+            pointer=accounts.pointer(self.manifest, name),
+            manifest=self.manifest,
+            vault=self.vault,
+            door=self.door,
+            judged=judged,
+            probes=self.options.probes,
+            approved=self.approvals.allows,
+            env=self.options.env,
+            recorded=frozenset(at for at in self.recorded if at.system == name),
         )
+
+    def afresh(self) -> Session:
+        """Return the same run with nothing read yet: what a store holds may have changed."""
+        return _open(self.options, self.manifest, self.state_dir, self.ledger, self.door)
 
     def judged(self, scope: Scope) -> tuple[str, ...]:
         """Return the systems of a scope that this run may judge: off line, only this machine's.

@@ -1,0 +1,249 @@
+"""One stage after the other, each recorded before what it names is done: kill it anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from reconciler.entries import KeyRecord, Rotation, Stage
+from reconciler.errors import (
+    ByokError,
+    ProviderError,
+    ProviderProblem as Problem,
+    SafetyStop,
+    SecretError,
+    SecretProblem,
+    UsageError,
+)
+from reconciler.rotation.desk import Desk, equal, ordered
+from reconciler.rotation.placing import holds, place
+from reconciler.rotation.revoking import revoke
+from reconciler.secrets.store import store
+from reconciler.systems.account import Trial, Values
+
+Step = Callable[[Desk, Rotation], Rotation]
+
+
+def advance(desk: Desk, rotation: Rotation) -> Rotation:
+    """Take the next step of a rotation; return it as it is then on record.
+
+    A step that finds itself done already, by a run that was killed, takes note of that.
+    Raises whatever keeps the step from being done: nothing is lost then, and the next call takes
+    it again.
+    """
+    return STEPS[rotation.stage](desk, rotation)
+
+
+def finished(desk: Desk, rotation: Rotation) -> bool:
+    """Tell whether there is nothing to do now: at the end, or the old key's grace lasts."""
+    return not rotation.open or (
+        rotation.stage is Stage.KEPT and desk.now().isoformat() < rotation.until
+    )
+
+
+def abandon(desk: Desk, rotation: Rotation) -> Rotation:
+    """Give a rotation up while the old key still is the one in its store: the new one is revoked.
+
+    Raises SafetyStop where the new key is in use already.
+    """
+    if rotation.stage not in (Stage.ORDERED, Stage.MAKING, Stage.MADE, Stage.TRIED, Stage.STORING):
+        what = "the new key is in its store already"
+        raise SafetyStop(_where(rotation), what, "let it finish, then rotate once more")
+    stored, old = desk.stored(rotation), desk.copies(rotation, "old")
+    if stored and old and not equal(stored, old):
+        what = "the store no longer holds the old key"
+        raise SafetyStop(_where(rotation), what, "let it finish, then rotate once more")
+    for key_id in (*_orphans(desk, rotation), rotation.new_id if rotation.by_api else ""):
+        if key_id and key_id != rotation.old_id and desk.issuer.revoke is not None:
+            desk.issuer.revoke(key_id)
+    return _ended(desk, rotation, Stage.DROPPED)
+
+
+def _begin(desk: Desk, rotation: Rotation) -> Rotation:
+    """Keep a copy of the old key; then the new one may be made, or be taken from a person."""
+    if not desk.book.copies(rotation.id, "old") and rotation.old:
+        desk.keep(rotation, "old", desk.stored(rotation))
+    if rotation.by_api:
+        return desk.moved(replace(rotation, stage=Stage.MAKING))
+    if desk.given is None:
+        raise UsageError(_where(rotation), "there is no new key yet", "give --new-key REFERENCE")
+    values = desk.given(rotation)
+    _fits(rotation, values)
+    if equal(values, desk.copies(rotation, "old")):
+        what = "the new key is the old one"
+        raise UsageError(_where(rotation), what, f"make a new one: {desk.issuer.by_hand}")
+    return _got(desk, rotation, values, desk.issuer.identify(values))
+
+
+def _make(desk: Desk, rotation: Rotation) -> Rotation:
+    """Have the new key made; one that a killed run made, and nobody saw, is revoked first."""
+    if desk.issuer.make is None:
+        raise UsageError(_where(rotation), desk.issuer.why, "give it back, or --abandon")
+    for orphan in _orphans(desk, rotation):
+        if desk.issuer.revoke is not None:
+            desk.issuer.revoke(orphan)
+    made = desk.issuer.make(ordered(rotation))
+    _fits(rotation, made.values)
+    return _got(desk, rotation, made.values, made.id)
+
+
+def _orphans(desk: Desk, rotation: Rotation) -> tuple[str, ...]:
+    if not rotation.by_api or desk.issuer.orphans is None or rotation.stage is not Stage.MAKING:
+        return ()
+    desk.issuer.forget()
+    known = {rotation.old_id, *rotation.before}
+    return tuple(each for each in desk.issuer.orphans(ordered(rotation)) if each not in known)
+
+
+def _fits(rotation: Rotation, values: Values) -> None:
+    if values.keys() != rotation.refs.keys():
+        names = ", ".join(sorted(rotation.refs))
+        raise UsageError(_where(rotation), f"the new key needs {names}", "give all of it")
+
+
+def _got(desk: Desk, rotation: Rotation, values: Values, key_id: str) -> Rotation:
+    """Keep an encrypted copy of the new key at once: the provider shows it this once."""
+    desk.keep(rotation, "new", values)
+    new = replace(rotation, stage=Stage.MADE, new=desk.prints(values), new_id=key_id)
+    return desk.moved(new)
+
+
+def _try(desk: Desk, rotation: Rotation) -> Rotation:
+    """Prove the new key at its provider before anything is replaced by it."""
+    found = desk.tried(desk.copies(rotation, "new"), Trial.ALIVE)
+    if found is not Trial.ALIVE:
+        raise unproved(rotation, found)
+    return desk.moved(replace(rotation, stage=Stage.TRIED))
+
+
+def unproved(rotation: Rotation, found: Trial) -> ByokError:
+    """Word that the new key is not known to work; nothing was replaced by it."""
+    if found is Trial.DEAD:
+        what = "the provider does not accept the new key"
+        way_out = "run it again in a minute, or take it back with --abandon"
+    else:
+        what = "nobody can tell whether the new key works"
+        way_out = "see that the provider can be reached, and run it again"
+    return ProviderError(_where(rotation), what, way_out, kind=Problem.UNPROVED)
+
+
+def _allow(desk: Desk, rotation: Rotation) -> Rotation:
+    return desk.moved(replace(rotation, stage=Stage.STORING))
+
+
+def _store(desk: Desk, rotation: Rotation) -> Rotation:
+    """Put the new key where the old one is, unless somebody put a third one there meanwhile."""
+    new, there = desk.copies(rotation, "new"), desk.stored(rotation)
+    if not equal(there, new):
+        _untouched(desk, rotation, new, there)
+        session = desk.session
+        store(
+            {rotation.refs[name]: value for name, value in new.items()},
+            folder=session.manifest.folder,
+            backends=session.manifest.policy.sops_backends,
+        )
+        if not equal(desk.stored(rotation), new):
+            where = ", ".join(rotation.refs.values())
+            what = "does not give back what was written to it"
+            raise SecretError(SecretProblem.UNUSABLE, where, what, "run it again")
+    return desk.moved(replace(rotation, stage=Stage.STORED))
+
+
+def _untouched(desk: Desk, rotation: Rotation, new: Values, there: Values) -> None:
+    """Refuse where a part of what is stored is neither the old key's nor the new one's."""
+    old = desk.copies(rotation, "old")
+    for name, value in there.items():
+        if not any(equal({name: value}, {name: k[name]}) for k in (old, new) if name in k):
+            what = "holds another key than when the rotation began"
+            way_out = "put the old key back, or give the rotation up with --abandon"
+            raise SafetyStop(rotation.refs[name], what, way_out)
+
+
+def _place(desk: Desk, rotation: Rotation) -> Rotation:
+    place(desk, rotation)
+    return desk.moved(replace(rotation, stage=Stage.PLACED))
+
+
+def _prove(desk: Desk, rotation: Rotation) -> Rotation:
+    """See the new key work in every place; then the old one's grace begins."""
+    new = proved(desk, rotation)
+    desk.book.record(
+        KeyRecord(
+            system=rotation.system,
+            owner=rotation.owner,
+            fingerprints=desk.prints(new),
+            refs=rotation.refs,
+            key_id=rotation.new_id,
+            name=rotation.name if rotation.by_api else "",
+            holder=rotation.holder,
+        )
+    )
+    until = desk.now() + timedelta(seconds=rotation.grace)
+    return desk.moved(replace(rotation, stage=Stage.KEPT, until=until.isoformat()))
+
+
+def proved(desk: Desk, rotation: Rotation) -> Values:
+    """Return the new key once store, Cursor and provider all have it. Raises what keeps them."""
+    new = desk.copies(rotation, "new")
+    if not equal(desk.stored(rotation), new):
+        where = ", ".join(rotation.refs.values())
+        what = "no longer holds the new key"
+        raise SafetyStop(where, what, "put it back, or rotate once more after this one")
+    if rotation.cursor and not holds(desk, rotation, new):
+        place(desk, rotation)
+    found = desk.tried(new, Trial.ALIVE)
+    if found is not Trial.ALIVE:
+        raise unproved(rotation, found)
+    return new
+
+
+def _let_go(desk: Desk, rotation: Rotation) -> Rotation:
+    """Once the grace is over, and the new key is proved again, the old one may be revoked."""
+    if finished(desk, rotation):
+        return rotation
+    if not rotation.old:
+        return _ended(desk, rotation, Stage.DONE)
+    proved(desk, rotation)
+    return desk.moved(replace(rotation, stage=Stage.REVOKING))
+
+
+def _revoke(desk: Desk, rotation: Rotation) -> Rotation:
+    revoke(desk, rotation, desk.copies(rotation, "old"), proved(desk, rotation))
+    old = KeyRecord(rotation.system, rotation.owner, rotation.old, rotation.refs, rotation.old_id)
+    known = [k for k in desk.book.keys(rotation.owner) if k.fingerprints == rotation.old]
+    desk.book.retire(known[0] if known else old)
+    return _ended(desk, rotation, Stage.DONE)
+
+
+def _ended(desk: Desk, rotation: Rotation, stage: Stage) -> Rotation:
+    """Record the end, then forget the copies: they are of use to nobody any more."""
+    ended = desk.moved(replace(rotation, stage=stage))
+    for role in ("old", "new"):
+        desk.book.drop(rotation.id, role)
+    return ended
+
+
+def _nothing(_desk: Desk, rotation: Rotation) -> Rotation:
+    return rotation
+
+
+def _where(rotation: Rotation) -> str:
+    return f"rotate {rotation.system}"
+
+
+STEPS: Final[Mapping[Stage, Step]] = {
+    Stage.ORDERED: _begin,
+    Stage.MAKING: _make,
+    Stage.MADE: _try,
+    Stage.TRIED: _allow,
+    Stage.STORING: _store,
+    Stage.STORED: _place,
+    Stage.PLACED: _prove,
+    Stage.KEPT: _let_go,
+    Stage.REVOKING: _revoke,
+    Stage.DONE: _nothing,
+    Stage.DROPPED: _nothing,
+}
+"""What is done next at each stage."""

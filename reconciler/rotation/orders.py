@@ -1,0 +1,169 @@
+"""What is to be rotated: which key, where it lives, how its successor is made, and what is due."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.entries import Rotation
+from reconciler.errors import (
+    SafetyStop,
+    SecretError,
+    SecretProblem,
+    UsageError,
+)
+from reconciler.model import Address
+from reconciler.rotation.desk import Desk
+from reconciler.secrets.store import ELSEWHERE, unwritable
+from reconciler.session import Session
+from reconciler.spec import CURSOR, claimant
+from reconciler.systems.account import Listed, Values
+
+TEMPORARY = "session_token"
+HOLDS = ("openai", "anthropic", "google", "azure", "bedrock")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One account's key as it is before a rotation: where it lives, and what the provider knows.
+
+    ``address`` is its place in Cursor, None where Cursor here does not hold it. ``listed`` is the
+    provider's entry of it, None where it is not told.
+    """
+
+    system: str
+    refs: Mapping[str, str]
+    values: Values
+    address: Address | None
+    key_id: str = ""
+    listed: Listed | None = None
+    made: datetime | None = None
+
+
+def groups(session: Session, name: str) -> Mapping[str, Sequence[str]]:
+    """Return an account's references by attribute. Raises UsageError where it has none."""
+    manifest = session.manifest
+    provider, endpoint = manifest.providers.get(name), manifest.endpoints.get(name)
+    found = provider.secrets if provider else {"key": endpoint.key} if endpoint else {}
+    if not any(found.values()):
+        raise UsageError(f"rotate {name}", "has no key in this manifest", "there is none to rotate")
+    if TEMPORARY in found:
+        what = "holds a session token: such keys end by themselves"
+        raise UsageError(f"rotate {name}", what, "let whoever makes them make a new one")
+    return found
+
+
+def wanted(session: Session, name: str, desk: Desk) -> Wanted:
+    """Look at an account's key before its rotation; reads only.
+
+    Raises SecretError where it cannot be had, or its store cannot be written to.
+    """
+    sealed = {attr: session.vault.seal(refs) for attr, refs in groups(session, name).items()}
+    refs = {attr: one.ref or "" for attr, one in sealed.items()}
+    for ref in refs.values():
+        why = unwritable(ref, session.manifest.folder)
+        if why:
+            where, _, what = why.partition(": ")
+            what = f"{what}, so a new key has no store to go to"
+            raise SecretError(SecretProblem.REFUSED, where, what, ELSEWHERE)
+    values = {attr: session.vault.reveal(one) for attr, one in sealed.items()}
+    key_id = desk.issuer.identify(values)
+    listed = next((k for k in desk.issuer.listed() if k.id == key_id), None) if key_id else None
+    return Wanted(
+        system=name,
+        refs=refs,
+        values=values,
+        address=slot(session, name),
+        key_id=key_id,
+        listed=listed,
+        made=_made(session, desk, name, values, listed),
+    )
+
+
+def slot(session: Session, name: str) -> Address | None:
+    """Return the place in Cursor that holds an account's key, None where there is none."""
+    manifest = session.manifest
+    if name in manifest.providers and name in HOLDS:
+        taken = name == "openai" and claimant(manifest) is not None
+        return None if taken else Address(CURSOR, "provider", name)
+    claims = claimant(manifest)
+    holds = claims is not None and claims.name == name and claims.key
+    return Address(CURSOR, "provider", "openai") if holds else None
+
+
+def _made(
+    session: Session, desk: Desk, name: str, values: Values, listed: Listed | None
+) -> datetime | None:
+    """Return since when a key is in use: from its provider, else from the ledger."""
+    if listed is not None and listed.made is not None:
+        return listed.made
+    prints = dict(desk.prints(values))
+    for key in session.ledger.keys.keys(session.owner):
+        if key.system == name and dict(key.fingerprints) == prints:
+            return datetime.fromisoformat(key.made)
+    at = slot(session, name)
+    since = session.ledger.since(session.system(CURSOR).identity, session.owner)
+    found = [since[at, attr] for attr in values if at is not None and (at, attr) in since]
+    return datetime.fromisoformat(min(found)) if found else None
+
+
+def order(
+    session: Session, desk: Desk, key: Wanted, *, grace: int, source: str = "", cursor: bool = True
+) -> Rotation:
+    """Record that a key is to be rotated; nothing else is done yet.
+
+    ``grace`` is in seconds. Raises SafetyStop where making a key harms somebody else's.
+    """
+    refuse_harm(session, desk, key)
+    return desk.book.begin(
+        Rotation(
+            system=key.system,
+            owner=session.owner,
+            refs=key.refs,
+            name=_name(session.owner),
+            source=source,
+            old=desk.prints(key.values),
+            old_id=key.key_id,
+            before=tuple(each.id for each in desk.issuer.listed()),
+            grace=grace,
+            by_api=desk.issuer.make is not None and not source,
+            cursor=cursor and key.address is not None,
+        )
+    )
+
+
+def _name(owner: str) -> str:
+    """Return a name that every provider takes: letters, digits and dashes, under 50 of them."""
+    plain = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:30]
+    return f"byok-{plain or 'team'}-{secrets.token_hex(4)}"
+
+
+def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:
+    """Raise SafetyStop where a new key takes the place of one that may be somebody else's."""
+    ours = {k.key_id for k in session.ledger.keys.keys(session.owner) if k.system == key.system}
+    if not desk.issuer.disturbs or session.options.allow_irreversible or ours - {key.key_id}:
+        return
+    raise SafetyStop(
+        f"rotate {key.system}",
+        f"a new key cuts off {desk.issuer.disturbs}, and nobody can bring that back",
+        "see that it is in nobody's use, then give --allow-irreversible once",
+    )
+
+
+def due(session: Session, keys: Sequence[Wanted]) -> Iterator[tuple[Wanted, int]]:
+    """Yield the keys older than the policy allows, with their age in days.
+
+    Raises UsageError where there is no such policy. Of a key whose age nobody knows nothing is
+    said here: `byok keys` shows it.
+    """
+    limit = session.manifest.policy.max_key_age_days
+    if limit is None:
+        what, way_out = "the manifest sets no age", "set policy.max_key_age_days"
+        raise UsageError("rotate --due", what, way_out)
+    for key in keys:
+        days = (datetime.now(UTC) - key.made).days if key.made else 0
+        if days > limit:
+            yield key, days

@@ -148,8 +148,8 @@ def changing(rig: IssuerRig) -> list[Request]:
     return rig.simulator.writes()
 
 
-class IssuerContract:
-    """The contract. ``make(folder)`` makes a rig; it calls `host` with a fresh simulator."""
+class TryingContract:
+    """What holds for every issuer. ``make(folder)`` makes a rig; it calls `host`."""
 
     def make(self, folder: Path) -> IssuerRig:
         raise NotImplementedError
@@ -172,20 +172,6 @@ class IssuerContract:
         rig = self.make(tmp_path)
         rig.write()
         return rig
-
-    @pytest.fixture
-    def maker(self, rig):
-        if not rig.makes:
-            pytest.skip("only for providers whose API makes keys")
-        return rig
-
-    @pytest.fixture
-    def revoker(self, rig):
-        if not rig.revokes:
-            pytest.skip("only for providers whose API revokes keys")
-        return rig
-
-    # What is said, before anything is asked.
 
     def test_opening_asks_nothing(self, rig):
         for judged in (True, False):
@@ -215,8 +201,6 @@ class IssuerContract:
             assert issuer.attempt(secrets(rig.old())) is Trial.ALIVE
         assert changing(rig) == []
 
-    # Trying a key.
-
     def test_a_key_is_tried_by_reading(self, rig):
         with opened(rig, write=False) as issuer:
             assert issuer.attempt(secrets(rig.old())) is Trial.ALIVE
@@ -245,180 +229,182 @@ class IssuerContract:
             issuer.attempt(secrets(rig.wrong()))
         assert rig.simulator.log == []
 
-    # Listing.
 
-    def test_what_is_listed_is_read_only_and_holds_no_value(self, revoker):
-        revoker.stranger(TWIN)
-        with opened(revoker, write=False) as issuer:
+class RevokingContract(TryingContract):
+    """What holds where the API lists and revokes keys, and people make them."""
+
+    def test_what_is_listed_is_read_only_and_holds_no_value(self, rig):
+        rig.stranger(TWIN)
+        with opened(rig, write=False) as issuer:
             found = issuer.listed()
-            mine = issuer.identify(secrets(revoker.old()))
+            mine = issuer.identify(secrets(rig.old()))
             assert mine in [key.id for key in found if key.live]
             assert len({key.id for key in found}) == len(found) >= 2
-            assert issuer.identify(secrets(revoker.wrong())) == ""
-        assert changing(revoker) == []
-        assert not any(text in repr(found) for text in revoker.old().values() if len(text) > 20)
+            assert issuer.identify(secrets(rig.wrong())) == ""
+        assert changing(rig) == []
+        assert not any(text in repr(found) for text in rig.old().values() if len(text) > 20)
 
-    def test_a_reading_run_makes_and_revokes_nothing(self, maker):
-        before = maker.simulator.snapshot()
-        with opened(maker, write=False) as issuer:
+    def test_revoking_by_hand_made_keys(self, rig):
+        with opened(rig) as issuer:
+            old = issuer.identify(secrets(rig.old()))
+            revoke(issuer, old)
+            assert issuer.attempt(secrets(rig.old())) is Trial.DEAD
+            gone = entry(issuer, old)
+            assert rig.slots or gone is None or not gone.live
+            revoke(issuer, old)
+        assert not rig.works(rig.old())
+
+    def test_nothing_is_revoked_by_no_name(self, rig):
+        with opened(rig) as issuer, pytest.raises(ByokError):
+            revoke(issuer, "")
+        assert changing(rig) == []
+
+
+class IssuerContract(RevokingContract):
+    """What holds where the API makes keys, too: the whole contract."""
+
+    def test_a_reading_run_makes_and_revokes_nothing(self, rig):
+        before = rig.simulator.snapshot()
+        with opened(rig, write=False) as issuer:
             asked = order(issuer)
             assert orphans(issuer, asked) == ()
             with pytest.raises(ByokError):
                 made_by(issuer, asked)
             with pytest.raises(ByokError):
-                revoke(issuer, issuer.identify(secrets(maker.old())))
-        assert changing(maker) == []
-        assert maker.simulator.snapshot() == before
+                revoke(issuer, issuer.identify(secrets(rig.old())))
+        assert changing(rig) == []
+        assert rig.simulator.snapshot() == before
 
-    # The life of a key.
-
-    def test_a_key_is_made_tried_found_and_revoked(self, maker):
-        with opened(maker) as issuer:
+    def test_a_key_is_made_tried_found_and_revoked(self, rig):
+        with opened(rig) as issuer:
             asked = order(issuer)
             made = made_by(issuer, asked)
-            assert made.values.keys() == maker.old().keys()
-            assert maker.works(exposed(made))
+            assert made.values.keys() == rig.old().keys()
+            assert rig.works(exposed(made))
             assert issuer.attempt(made.values) is Trial.ALIVE
             assert issuer.identify(made.values) == made.id
             listed = entry(issuer, made.id)
             assert listed is not None
             assert listed.live
-            assert not maker.named or listed.name == NAME
+            assert not rig.named or listed.name == NAME
             revoke(issuer, made.id)
             assert issuer.attempt(made.values) is Trial.DEAD
-            assert not maker.works(exposed(made))
+            assert not rig.works(exposed(made))
             gone = entry(issuer, issuer.identify(made.values))
             assert gone is None or not gone.live
             revoke(issuer, made.id)
-            assert issuer.attempt(secrets(maker.old())) is Trial.ALIVE
-        assert maker.works(maker.old())
+            assert issuer.attempt(secrets(rig.old())) is Trial.ALIVE
+        assert rig.works(rig.old())
 
-    def test_the_old_key_goes_and_the_new_one_stays(self, maker):
-        with opened(maker) as issuer:
-            old = issuer.identify(secrets(maker.old()))
+    def test_the_old_key_goes_and_the_new_one_stays(self, rig):
+        with opened(rig) as issuer:
+            old = issuer.identify(secrets(rig.old()))
             made = made_by(issuer, order(issuer, old=old))
             assert old
             assert made.id != old
             revoke(issuer, old)
-            assert issuer.attempt(secrets(maker.old())) is Trial.DEAD
+            assert issuer.attempt(secrets(rig.old())) is Trial.DEAD
             assert issuer.attempt(made.values) is Trial.ALIVE
-        assert maker.works(exposed(made))
-        assert not maker.works(maker.old())
+        assert rig.works(exposed(made))
+        assert not rig.works(rig.old())
 
-    def test_the_next_process_knows_the_key_by_its_id(self, maker):
-        with opened(maker) as issuer:
+    def test_the_next_process_knows_the_key_by_its_id(self, rig):
+        with opened(rig) as issuer:
             made = made_by(issuer, order(issuer))
-        with opened(maker) as issuer:
+        with opened(rig) as issuer:
             assert issuer.identify(made.values) == made.id
             revoke(issuer, made.id)
-        assert not maker.works(exposed(made))
-        assert maker.works(maker.old())
+        assert not rig.works(exposed(made))
+        assert rig.works(rig.old())
 
-    def test_revoking_by_hand_made_keys(self, revoker):
-        with opened(revoker) as issuer:
-            old = issuer.identify(secrets(revoker.old()))
-            revoke(issuer, old)
-            assert issuer.attempt(secrets(revoker.old())) is Trial.DEAD
-            gone = entry(issuer, old)
-            assert revoker.slots or gone is None or not gone.live
-            revoke(issuer, old)
-        assert not revoker.works(revoker.old())
-
-    def test_a_key_that_is_not_in_force_yet_is_waited_for_by_others(self, maker):
-        maker.delay(2)
-        with opened(maker) as issuer:
+    def test_a_key_that_is_not_in_force_yet_is_waited_for_by_others(self, rig):
+        rig.delay(2)
+        with opened(rig) as issuer:
             made = made_by(issuer, order(issuer))
             tried = [issuer.attempt(made.values) for _ in range(4)]
         assert tried[-1] is Trial.ALIVE
         assert Trial.DEAD in tried[:2]
 
-    # What goes wrong.
-
     @pytest.mark.parametrize("how", ["lost", "half"])
-    def test_a_key_that_nobody_saw_is_found_again(self, maker, how):
-        maker.stranger(TWIN)
-        with opened(maker) as issuer:
+    def test_a_key_that_nobody_saw_is_found_again(self, rig, how):
+        rig.stranger(TWIN)
+        with opened(rig) as issuer:
             asked = order(issuer)
-            before = changing(maker)
-            method, path = maker.making
-            maker.simulator.inject(how, method=method, path=path)
+            before = changing(rig)
+            method, path = rig.making
+            rig.simulator.inject(how, method=method, path=path)
             with pytest.raises(ProviderError):
                 made_by(issuer, asked)
-            sent = [r for r in changing(maker) if r not in before]
+            sent = [r for r in changing(rig) if r not in before]
             assert len([r for r in sent if r.method == method]) <= 1, "made once, never retried"
-        with opened(maker) as issuer:
+        with opened(rig) as issuer:
             found = orphans(issuer, asked)
-            if not maker.slots:  # of a place nobody can tell who had its value made anew
+            if not rig.slots:  # of a place nobody can tell who had its value made anew
                 assert len(found) == (1 if how == "lost" else 0)
                 assert not set(found) & set(asked.before)
             for id_ in found:
                 revoke(issuer, id_)
             issuer.forget()
-            assert maker.slots or orphans(issuer, asked) == ()
-            assert issuer.attempt(secrets(maker.old())) is Trial.ALIVE
-        with opened(maker) as issuer:
+            assert rig.slots or orphans(issuer, asked) == ()
+            assert issuer.attempt(secrets(rig.old())) is Trial.ALIVE
+        with opened(rig) as issuer:
             assert {key.id for key in issuer.listed() if key.live} == set(asked.before)
 
-    def test_a_strangers_key_is_no_orphan(self, maker):
-        with opened(maker) as issuer:
+    def test_a_strangers_key_is_no_orphan(self, rig):
+        with opened(rig) as issuer:
             asked = order(issuer)
-            if maker.named:
-                maker.stranger(TWIN)
-                maker.stranger("byok-acme-ffffffff")
-                maker.stranger("byok-other-0123abcd")
+            if rig.named:
+                rig.stranger(TWIN)
+                rig.stranger("byok-acme-ffffffff")
+                rig.stranger("byok-other-0123abcd")
             assert orphans(issuer, asked) == ()
             made = made_by(issuer, asked)
             assert set(orphans(issuer, asked)) <= {made.id}
 
-    def test_a_wrong_admin_credential_makes_nothing(self, maker):
-        maker.write(wrong=True)
-        before = maker.simulator.snapshot()
-        with opened(maker) as issuer:
+    def test_a_wrong_admin_credential_makes_nothing(self, rig):
+        rig.write(wrong=True)
+        before = rig.simulator.snapshot()
+        with opened(rig) as issuer:
             with pytest.raises(ProviderError) as refused:
                 issuer.listed()
             assert refused.value.kind in (Problem.INVALID_KEY, Problem.WRONG_KIND)
             with pytest.raises(ProviderError):
                 made_by(issuer, Order(NAME, since=datetime.now(UTC)))
-        assert maker.simulator.snapshot() == before
+        assert rig.simulator.snapshot() == before
 
-    def test_nothing_is_revoked_by_no_name(self, revoker):
-        with opened(revoker) as issuer, pytest.raises(ByokError):
-            revoke(issuer, "")
-        assert changing(revoker) == []
-
-    def test_a_list_that_fails_is_no_empty_list(self, maker):
-        maker.simulator.inject("drop", times=50)
-        with opened(maker) as issuer:
+    def test_a_list_that_fails_is_no_empty_list(self, rig):
+        rig.simulator.inject("drop", times=50)
+        with opened(rig) as issuer:
             with pytest.raises(ProviderError):
                 issuer.listed()
             with pytest.raises(ProviderError):
                 orphans(issuer, Order(NAME, since=datetime.now(UTC)))
 
-    def test_a_limit_is_kept_or_refused(self, maker):
-        with opened(maker) as issuer:
+    def test_a_limit_is_kept_or_refused(self, rig):
+        with opened(rig) as issuer:
             asked = replace(order(issuer), limit=Money.of(25))
-            if not maker.limits:
-                before = changing(maker)
+            if not rig.limits:
+                before = changing(rig)
                 with pytest.raises(ProviderError) as refused:
                     made_by(issuer, asked)
                 assert refused.value.kind is Problem.UNSUPPORTED
-                assert changing(maker) == before
+                assert changing(rig) == before
                 return
             made = made_by(issuer, asked)
             listed = entry(issuer, made.id)
             assert listed is not None
             assert listed.limit == Money.of(25)
 
-    def test_no_value_is_in_a_text_a_path_or_the_log(self, maker, caplog):
-        with opened(maker) as issuer:
+    def test_no_value_is_in_a_text_a_path_or_the_log(self, rig, caplog):
+        with opened(rig) as issuer:
             made = made_by(issuer, order(issuer))
             issuer.identify(made.values)
             revoke(issuer, made.id)
             found = issuer.listed()
         values = [text for text in exposed(made).values() if len(text) > 20]
         told = [repr(made), repr(found), made.id, caplog.text]
-        told += [request.target for request in maker.simulator.log]
-        told += [path.read_bytes().decode("latin-1") for path in state_files(maker.folder)]
+        told += [request.target for request in rig.simulator.log]
+        told += [path.read_bytes().decode("latin-1") for path in state_files(rig.folder)]
         assert not any(value in text for value in values for text in told)
         assert json.loads(json.dumps(made.id)) == made.id
 

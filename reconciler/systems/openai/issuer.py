@@ -226,4 +226,6 @@ def _delete(admin: Admin, place: _Place) -> None:
 
 def _there(admin: Admin, place: _Place) -> bool:
     admin.client.forget()
+    if not place.key:
+        return any(each.get("id") == place.account for each in _accounts(admin))
     return any(_place(row) == place for row in _rows(admin))

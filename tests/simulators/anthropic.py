@@ -62,7 +62,8 @@ class Anthropic(Simulator):
     ``preview`` of spend limits: ``on``, ``reads`` (may only be listed) or ``off``. With ``slow``
     a rate limit is in force only after `settle`. ``shape`` speaks the form of an older version
     whatever was asked for, as a gateway may. ``page`` is the most one page holds. ``spent`` is
-    ``limit``, ``tier`` or ``credit``. ``report``: ``analytics``, ``legacy``, or None.
+    ``limit``, ``tier`` or ``credit``. ``report``: ``analytics``, ``legacy``, or None. A key that is
+    made from now on is refused for its first ``late`` requests.
     """
 
     prefix = "anthropic"
@@ -83,6 +84,8 @@ class Anthropic(Simulator):
         self.spent: str | None = None
         self.report: str | None = "analytics"
         self.quota = 20
+        self.late = 0
+        self.waiting: dict[str, int] = {}
         self.serial = 0
         name = "Acme"
         self.organization = {"id": "7c0e8a52-4b1f", "name": name, "type": "organization"}
@@ -146,6 +149,7 @@ class Anthropic(Simulator):
     def add_key(self, name: str, value: str, workspace: str | None = None, **more: Any) -> str:
         id_ = self.id("apikey")
         self.values[id_] = value
+        self.waiting[value] = self.late
         self.keys[id_] = {
             "id": id_,
             "type": "api_key",
@@ -233,9 +237,16 @@ class Anthropic(Simulator):
         raise not_found("path")
 
     def _ordinary(self, request: Request) -> None:
-        live = [self.values[i] for i, k in self.keys.items() if k["status"] == "active"]
-        if given(request) not in live:
+        value = given(request) or ""
+        early, self.waiting[value] = self.waiting.get(value, 0), self.waiting.get(value, 1) - 1
+        if early > 0 or not self.alive(value):
             raise Refused(401, "authentication_error", "invalid x-api-key")
+
+    def alive(self, value: str) -> bool:
+        """Tell whether a value is an active key's."""
+        return value in [
+            self.values[i] for i, key in self.keys.items() if key["status"] == "active"
+        ]
 
     def _inference(self, request: Request) -> Any:
         found = re.fullmatch(r"/v1/models/([^/]+)", request.path)

@@ -9,7 +9,15 @@ from typing import Any, Final
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.systems.account import Client, Credential, Setting, refusal
 from reconciler.systems.account.pages import items, pages
-from reconciler.systems.anthropic.wire import ORGANIZATION, after_id, base_of, dialect, sign
+from reconciler.systems.anthropic.wire import (
+    ADMIN,
+    ORDINARY,
+    ORGANIZATION,
+    after_id,
+    base_of,
+    dialect,
+    sign,
+)
 
 WORKSPACES: Final = f"{ORGANIZATION}/workspaces"
 KEYS: Final = f"{ORGANIZATION}/api_keys"
@@ -49,6 +57,21 @@ class Console:
         """Read afresh from now on."""
         for client in (self.api, self.spending, self.costs):
             client.forget()
+
+
+def admin_key(setting: Setting) -> Credential | None:
+    """Return the admin key; None where no reference exists.
+
+    Raises SecretError, Unapproved, or ProviderError where it is an ordinary key by its shape.
+    """
+    base, own = base_of(setting)
+    refs = setting.account().get("admin_key", ())
+    found = setting.credential(refs, base, own=own)
+    if found is not None and found.secret.expose().startswith(ORDINARY):
+        what = "is an ordinary key, and admin_key needs an admin key: it was not sent"
+        way_out = f"make one in the Console (it begins with {ADMIN}) and store it there"
+        raise refusal(found.ref, Problem.WRONG_KIND, what, way_out)
+    return found
 
 
 def open_console(setting: Setting, admin: Credential) -> Console:

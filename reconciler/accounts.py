@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
-from reconciler.errors import ByokError
+from reconciler.errors import ByokError, ProviderError
 from reconciler.spec import ADMIN_KEYS, CURSOR_TEAM, Manifest
 from reconciler.systems.account import Account, Issuer, Setting, Spend, Untold
 from reconciler.systems.account.answers import caught
+from reconciler.systems.account.kinds import CLOSED
 
 
 def names(manifest: Manifest) -> tuple[str, ...]:
@@ -56,9 +58,17 @@ def open_issuer(setting: Setting) -> Issuer:
     return opened
 
 
-def spent(setting: Setting) -> Spend | Untold:
-    """Ask an account what it spent this month. Raises as `open_account`, and ProviderError."""
-    found: Spend | Untold = _opened(setting, "spent")
+def spent(setting: Setting, day: date | None = None) -> Spend | Untold:
+    """Ask an account what it spent in the month of a day, which is today unless said.
+
+    What its credential may not be told is untold. Raises as `open_account`, and ProviderError.
+    """
+    try:
+        found: Spend | Untold = _opened(setting, "spent", day)
+    except ProviderError as error:
+        if error.kind not in CLOSED:
+            raise
+        return Untold(f"{error.where} {error.what}", error.way_out)
     return found
 
 
@@ -73,10 +83,10 @@ HOMES: Final = {
 """Where each account is at home in `systems`; every other name is an endpoint's."""
 
 
-def _opened(setting: Setting, what: str) -> Any:
+def _opened(setting: Setting, what: str, *more: Any) -> Any:
     """Call one function of an account's own file; what goes wrong is this account's failure."""
     home = import_module(f"reconciler.systems.{HOMES.get(setting.name, 'endpoint')}")
-    opened = caught(partial(getattr(home, what), setting))
+    opened = caught(partial(getattr(home, what), setting, *more))
     if isinstance(opened, ByokError):
         raise opened
     return opened

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.render.words import few
 from reconciler.spec import CURSOR_TEAM
-from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight
+from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight, Untold
 from reconciler.systems.account.findings import not_probed
 from reconciler.systems.account.signing import basic
 
@@ -21,6 +21,13 @@ NAMED: Final = 20
 DIALECT: Final = Dialect("Cursor's Admin API", reading=frozenset({"/teams/daily-usage-data"}))
 ONLY_THERE: Final = (
     "the switches for own keys are in the dashboard only: Cursor's API neither reads nor sets them"
+)
+
+
+OWN_CYCLE: Final = Untold(
+    "requests with own keys are paid to their providers; what Cursor itself bills goes by its own"
+    " cycle and not by the month",
+    "see the team's dashboard at cursor.com",
 )
 
 
@@ -46,6 +53,11 @@ def account(setting: Setting) -> Account:
         survey=(lambda: _usage(setting, client), lambda: _models(setting, client)),
         forget=client.forget,
     )
+
+
+def spent(_setting: Setting, _day: date | None = None) -> Untold:
+    """Say why there is no sum of the month: Cursor's API has one of its billing cycle only."""
+    return OWN_CYCLE
 
 
 def _identity(key: Credential) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from reconciler.money import Money
 
@@ -48,6 +50,31 @@ class Untold:
     way_out: str = ""
 
 
-def first_of_month() -> date:
-    """Return the first day of this month, UTC."""
-    return datetime.now(UTC).date().replace(day=1)
+def today() -> date:
+    """Return this day, UTC: the day that every provider bills by."""
+    return datetime.now(UTC).date()
+
+
+def first_of_month(day: date | None = None) -> date:
+    """Return the first day of a day's month; of this month, UTC, unless said."""
+    return (day or today()).replace(day=1)
+
+
+def span(day: date | None = None) -> tuple[date, date]:
+    """Return the first of the month and the day after ``day``, which is today unless said."""
+    last = day or today()
+    return first_of_month(last), last + timedelta(days=1)
+
+
+def sums(lines: Iterable[Line]) -> dict[str, Money]:
+    """Return the sum of amounts in each currency, exactly, in the order in which they come."""
+    found: dict[str, Decimal] = {}
+    for line in lines:
+        unit = line.amount.currency
+        found[unit] = found.get(unit, Decimal()) + line.amount.amount
+    return {unit: Money(amount, unit) for unit, amount in found.items()}
+
+
+def summed(lines: Iterable[Line]) -> Money:
+    """Return the sum, rounded to the cent, of lines that are all in one currency."""
+    return next(iter(sums(lines).values()), Money.of(0)).share(100)

@@ -6,15 +6,20 @@ of the Admin API, and from the API's pages on errors and versions (November 2026
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cache, partial
 
-from reconciler.errors import ProviderProblem as Problem
-from reconciler.systems.account import Account, Credential, Setting, Sight, refusal
-from reconciler.systems.anthropic import budgets, key, survey
-from reconciler.systems.anthropic.console import Console, identity, open_console
+from reconciler.systems.account import Account, Setting, Sight, Spend, Untold
+from reconciler.systems.anthropic import budgets, costs, key, survey
+from reconciler.systems.anthropic.console import (
+    Console,
+    admin_key,
+    identity,
+    open_console,
+)
+from reconciler.systems.anthropic.issuer import issuer
 from reconciler.systems.anthropic.keys import key_kind
 from reconciler.systems.anthropic.limits import rate_limit_kind, spend_limit_kind
-from reconciler.systems.anthropic.wire import ADMIN, ORDINARY, base_of
 from reconciler.systems.anthropic.workspaces import workspace_kind
 
 
@@ -26,12 +31,23 @@ def account(setting: Setting) -> Account:
     """
     look = partial(key.look, setting)
     told = [partial(budgets.promised, setting)]
-    admin = _admin(setting) if setting.judged else None
+    admin = admin_key(setting) if setting.judged else None
     if admin is not None:
         return _judged(setting, open_console(setting, admin))
     if setting.judged:
         told.append(partial(_observed_only, setting))
     return Account(setting, look, _nobody, survey=told)
+
+
+def spent(setting: Setting, day: date | None = None) -> Spend | Untold:
+    """Tell what the organisation cost in the month of a day, which is today unless said.
+
+    Uses the admin key. Raises SecretError, Unapproved, ProviderError.
+    """
+    admin = admin_key(setting)
+    if admin is None:
+        return Untold(costs.NO_ADMIN, costs.WAY_OUT)
+    return costs.read(open_console(setting, admin), day)
 
 
 def _judged(setting: Setting, console: Console) -> Account:
@@ -51,17 +67,6 @@ def _judged(setting: Setting, console: Console) -> Account:
     )
 
 
-def _admin(setting: Setting) -> Credential | None:
-    base, own = base_of(setting)
-    refs = setting.account().get("admin_key", ())
-    found = setting.credential(refs, base, own=own)
-    if found is not None and found.secret.expose().startswith(ORDINARY):
-        what = "is an ordinary key, and admin_key needs an admin key: it was not sent"
-        way_out = f"make one in the Console (it begins with {ADMIN}) and store it there"
-        raise refusal(found.ref, Problem.WRONG_KIND, what, way_out)
-    return found
-
-
 def _observed_only(setting: Setting) -> Sight:
     declared = "admin_key" in setting.account()
     why = "none of the references in admin_key exists here" if declared else "it has no admin_key"
@@ -71,3 +76,6 @@ def _observed_only(setting: Setting) -> Sight:
 def _nobody() -> str:
     """Name an account of which nothing is judged, so that nothing is recorded of it."""
     return "observed"
+
+
+__all__ = ["account", "issuer", "spent"]

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
-from reconciler.money import Money
+from reconciler.errors import ByokError, ProviderError
 from reconciler.secrets import Secret
 from reconciler.systems.account import Sight
 from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed as told, ours_by_hint
-from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.account.pages import after_page, items, pages
+from reconciler.systems.account.spend import summed
 from reconciler.systems.anthropic.console import KEYS, Console, Item, listed, workspaces
+from reconciler.systems.anthropic.costs import amounts
 from reconciler.systems.anthropic.key import ordinary
 from reconciler.systems.anthropic.limits import rate_limits
-from reconciler.systems.anthropic.wire import ORGANIZATION
 
 NONE_MADE: Final = "Anthropic's API cannot create keys: make them in the Console, then store them"
 NOT_LISTED: Final = (
     "the key in use here is not among the organisation's keys: it may be of another organisation"
 )
-UNTOLD: Final = (*CLOSED, Problem.REJECTED)
 
 
 def keys(console: Console) -> Sight:
@@ -77,56 +72,14 @@ def place(item: Item, spaces: dict[str, str]) -> str:
 
 def costs(console: Console) -> Sight:
     """Say what this month has cost so far; the figures are some hours old."""
-    for source in (_analytics, _reported):
-        try:
-            amounts = list(source(console))
-        except ProviderError as error:
-            if error.kind not in UNTOLD:
-                raise
-        else:
-            return _spent(console, amounts)
-    return console.setting.saw("cost", "month", "not shown to this admin key")
-
-
-def _spent(console: Console, amounts: list[tuple[str | None, Money]]) -> Sight:
-    total = sum((money.amount for _, money in amounts), Money.of(0).amount)
-    text = f"{Money(round(total, 2))} this month so far"
-    declared = workspaces(console).get(console.workspace)
-    if declared is not None:
-        part = sum((m.amount for of, m in amounts if of == declared["id"]), Money.of(0).amount)
-        text += f", {Money(round(part, 2))} of it in workspace {console.workspace}"
+    found = amounts(console)
+    if found is None:
+        return console.setting.saw("cost", "month", "not shown to this admin key")
+    text = f"{summed(found)} this month so far"
+    if console.workspace in workspaces(console):
+        part = summed(line for line in found if line.scope == console.workspace)
+        text += f", {part} of it in workspace {console.workspace}"
     return console.setting.saw("cost", "month", text)
-
-
-def _analytics(console: Console) -> Iterator[tuple[str | None, Money]]:
-    asked = {"starting_at": _month(), "group_by[]": ["workspace_id"], "limit": 1000}
-    path = f"{ORGANIZATION}/analytics/cost"
-    for row in items(pages(console.costs, path, after_page, asked), "data"):
-        cost = row.get("cost") or {}
-        yield (
-            (row.get("group") or {}).get("workspace_id"),
-            Money.of_minor(cost.get("amount", 0), str(cost.get("currency", "USD"))),
-        )
-
-
-def _reported(console: Console) -> Iterator[tuple[str | None, Money]]:
-    """Read the older report: a list of results for each day, amounts in cents as decimal text."""
-    asked = {
-        "starting_at": _month(),
-        "bucket_width": "1d",
-        "group_by[]": ["workspace_id"],
-        "limit": 31,
-    }
-    path = f"{ORGANIZATION}/cost_report"
-    for bucket in items(pages(console.api, path, after_page, asked), "data"):
-        for row in bucket.get("results") or ():
-            amount = Money.of_minor(row.get("amount", 0), str(row.get("currency", "USD")))
-            yield row.get("workspace_id"), amount
-
-
-def _month() -> str:
-    today = datetime.now(UTC)
-    return today.strftime("%Y-%m-01T00:00:00Z")
 
 
 def overreach(console: Console) -> Sight:

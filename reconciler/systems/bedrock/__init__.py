@@ -7,6 +7,7 @@ from functools import partial
 from reconciler.systems.account import Account, Setting, Sight
 from reconciler.systems.bedrock import budgets, key, policy, promises, stops, survey
 from reconciler.systems.bedrock.admin import administered
+from reconciler.systems.bedrock.costs import spent
 from reconciler.systems.bedrock.wire import Aws, caller
 
 
@@ -52,3 +53,6 @@ def _observed_only(setting: Setting, why: str) -> Sight:
 def _nobody() -> str:
     """Name an account of which nothing is judged, so that nothing is recorded of it."""
     return "observed"
+
+
+__all__ = ["account", "spent"]

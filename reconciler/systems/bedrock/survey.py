@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ByokError, ProviderError
-from reconciler.money import Money
 from reconciler.secrets import Secret
 from reconciler.systems.account import Setting, Sight
 from reconciler.systems.account.findings import day
 from reconciler.systems.account.keys import KeyFact, listed as told
 from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.bedrock.codes import asked, listed, query, rows, text
+from reconciler.systems.account.spend import first_of_month, summed
+from reconciler.systems.bedrock.codes import listed, query, text
+from reconciler.systems.bedrock.costs import PRICE, bill
+from reconciler.systems.bedrock.key import SERVICE, alias_of
 from reconciler.systems.bedrock.policy import NAME
 from reconciler.systems.bedrock.promises import SERVICES
 from reconciler.systems.bedrock.stops import standing
-from reconciler.systems.bedrock.wire import COSTS, Aws
+from reconciler.systems.bedrock.wire import Aws
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 SLOTS: Final = 2
 SHOWN: Final = 4
-LONG: Final = "ABSK"
-PRICE: Final = "0.01 USD"
-"""What one page of Cost Explorer's API costs (AWS's price list, November 2026)."""
 
 
 def of_user(setting: Setting, aws: Aws, user: str) -> tuple[Callable[[], Sight], ...]:
@@ -73,13 +69,13 @@ def _fact(aws: Aws, key: Element, mine: Secret | None) -> KeyFact:
 
 
 def _api_keys(setting: Setting, aws: Aws, user: str) -> Sight:
-    alias = _alias(_ordinary(setting, "key"))
+    alias = alias_of(_ordinary(setting, "key"))
     keys = listed(
         aws["iam"],
         "ListServiceSpecificCredentials",
         "ServiceSpecificCredentials",
         UserName=user,
-        ServiceName="bedrock.amazonaws.com",
+        ServiceName=SERVICE,
     )
     return told(setting, [_api_fact(key, alias) for key in keys], pointer="key")
 
@@ -94,17 +90,6 @@ def _api_fact(key: Element, alias: str) -> KeyFact:
         status=f"{text(key, 'Status').lower()}{until}",
         ours=bool(alias) and name == alias,
     )
-
-
-def _alias(key: Secret | None) -> str:
-    """Return the alias inside a long-term API key: ABSK, then base64 of ``ALIAS:secret``."""
-    if key is None or not key.expose().startswith(LONG):
-        return ""
-    try:
-        inside = b64decode(key.expose().removeprefix(LONG) + "==").decode("utf-8", "replace")
-    except ValueError:
-        return ""
-    return inside.partition(":")[0] if ":" in inside else ""
 
 
 def _ordinary(setting: Setting, part: str) -> Secret | None:
@@ -147,50 +132,18 @@ def costs(setting: Setting, aws: Aws) -> Sight:
 
 
 def _costs(setting: Setting, aws: Aws) -> Sight:
-    today = datetime.now(UTC).date()
-    pages = list(
-        asked(aws["ce"], f"{COSTS}.GetCostAndUsage", _question(today), onward="NextPageToken")
-    )
-    spent = dict(_by_service(aws, pages))
-    paid = f"asking cost {PRICE}" + (f" a page, {len(pages)} pages" if len(pages) > 1 else "")
-    total = _sum(spent.values())
-    sight = setting.saw("cost", f"{today:%Y-%m}", f"{total} so far, about a day late; {paid}")
-    uncounted = sorted(spent.keys() - set(setting.account().get("budget_services", SERVICES)))
+    found = bill(aws)
+    paid = f"asking cost {PRICE}" + (f" a page, {found.pages} pages" if found.pages > 1 else "")
+    text = f"{summed(found.lines)} so far, about a day late; {paid}"
+    sight = setting.saw("cost", f"{first_of_month():%Y-%m}", text)
+    named = {line.model for line in found.lines}
+    uncounted = sorted(named - set(setting.account().get("budget_services", SERVICES)))
     if uncounted:
-        names = ", ".join(f"{name} ({spent[name]})" for name in uncounted[:5])
+        parts = (
+            (name, summed(line for line in found.lines if line.model == name))
+            for name in uncounted[:5]
+        )
+        names = ", ".join(f"{name} ({part})" for name, part in parts)
         words = f"not counted by budgets: {names}; add them to budget_services"
         sight += setting.saw("cost", "elsewhere", words)
     return sight
-
-
-def _question(today: date) -> dict[str, Any]:
-    return {
-        "TimePeriod": {
-            "Start": today.replace(day=1).isoformat(),
-            "End": (today + timedelta(days=1)).isoformat(),
-        },
-        "Granularity": "MONTHLY",
-        "Metrics": ["UnblendedCost"],
-        "GroupBy": [{"Type": "DIMENSION", "Key": "SERVICE"}],
-    }
-
-
-def _by_service(aws: Aws, pages: list[Any]) -> Iterator[tuple[str, Money]]:
-    """Yield what is Bedrock's by its name: ``Claude … (Amazon Bedrock Edition)`` is, too."""
-    found: dict[str, list[Money]] = {}
-    for row in rows(aws["ce"], iter(pages), "ResultsByTime"):
-        for group in row.get("Groups") or ():
-            name = str((group.get("Keys") or [""])[0])
-            cost = (group.get("Metrics") or {}).get("UnblendedCost") or {}
-            if re.search("bedrock", name, re.IGNORECASE):
-                money = Money.of(cost.get("Amount", "0"), cost.get("Unit", "USD"))
-                found.setdefault(name, []).append(money)
-    for name, parts in found.items():
-        yield name, _sum(parts)
-
-
-def _sum(parts: Any) -> Money:
-    amounts = list(parts)
-    currency = amounts[0].currency if amounts else "USD"
-    whole = sum((money.amount for money in amounts), start=Money.of(0).amount)
-    return Money(whole, currency).share(100)

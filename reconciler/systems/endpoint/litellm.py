@@ -62,26 +62,31 @@ def opened(
     credential: Credential,
     look: Callable[[], Sight],
 ) -> Account:
-    """Open the account with the proxy's master key, or an admin's.
+    """Open the account with the proxy's master key, or an admin's."""
+    at = desk(setting, api, credential)
+    return Account(
+        setting,
+        look,
+        lambda: api.rstrip("/"),
+        kinds=_kinds(setting, endpoint, at),
+        survey=(
+            unless_closed(lambda: _keys_seen(setting, endpoint, at)),
+            unless_closed(lambda: _spend(setting, endpoint, at)),
+            unless_closed(lambda: _budgets(setting, at)),
+        ),
+        forget=at.client.forget,
+    )
+
+
+def desk(setting: Setting, api: str, credential: Credential) -> Desk:
+    """Open the management API; asks nothing yet.
 
     The key goes in ``x-litellm-api-key``, which the official description asks for and which wins
     over Authorization (measured): a gateway in front may keep that header for itself.
     """
     sign = header("x-litellm-api-key", credential.secret, "Bearer ")
     client = setting.door.connect(api, Dialect("LiteLLM", classify), sign)
-    desk = Desk(client, f"byok:{setting.manifest.team}")
-    return Account(
-        setting,
-        look,
-        lambda: api.rstrip("/"),
-        kinds=_kinds(setting, endpoint, desk),
-        survey=(
-            unless_closed(lambda: _keys_seen(setting, endpoint, desk)),
-            unless_closed(lambda: _spend(setting, endpoint, desk)),
-            unless_closed(lambda: _budgets(setting, desk)),
-        ),
-        forget=client.forget,
-    )
+    return Desk(client, f"byok:{setting.manifest.team}")
 
 
 def _kinds(setting: Setting, endpoint: Endpoint, desk: Desk) -> tuple[Kind, ...]:

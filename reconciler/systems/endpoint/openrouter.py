@@ -60,20 +60,25 @@ def opened(
     look: Callable[[], Sight],
 ) -> Account:
     """Open the account with a management key."""
-    client = setting.door.connect(api, Dialect("OpenRouter", classify), bearer(credential.secret))
-    given = endpoint.account
-    desk = Desk(client, given.get("workspace", ""), f"byok:{setting.manifest.team}")
+    at = desk(setting, endpoint, api, credential)
     return Account(
         setting,
         look,
-        lambda: _account_id(desk, credential),
-        kinds=_kinds(setting, endpoint, desk),
+        lambda: _account_id(at, credential),
+        kinds=_kinds(setting, endpoint, at),
         survey=(
-            unless_closed(lambda: _keys_seen(setting, endpoint, desk)),
-            unless_closed(lambda: _credits(setting, desk)),
+            unless_closed(lambda: _keys_seen(setting, endpoint, at)),
+            unless_closed(lambda: _credits(setting, at)),
         ),
-        forget=client.forget,
+        forget=at.client.forget,
     )
+
+
+def desk(setting: Setting, endpoint: Endpoint, api: str, credential: Credential) -> Desk:
+    """Open the management API; asks nothing yet."""
+    client = setting.door.connect(api, Dialect("OpenRouter", classify), bearer(credential.secret))
+    workspace = endpoint.account.get("workspace", "")
+    return Desk(client, workspace, f"byok:{setting.manifest.team}")
 
 
 def _kinds(setting: Setting, endpoint: Endpoint, desk: Desk) -> tuple[Kind, ...]:

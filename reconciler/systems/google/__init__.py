@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from typing import Final
 
-from reconciler.systems.account import Account, Setting, Sight
+from reconciler.systems.account import Account, Setting, Sight, Untold
 from reconciler.systems.google import budgets, key, quotas, restrictions
 from reconciler.systems.google.cloud import Cloud, connect
-from reconciler.systems.google.credentials import admin
+from reconciler.systems.google.credentials import NOT_FOUND, admin, lacking
+from reconciler.systems.google.issuer import issuer
+
+__all__ = ["account", "issuer"]
+
+
+NO_REPORT: Final = Untold(
+    "Google has no API that tells costs",
+    "see the billing account's reports, or export billing to BigQuery",
+)
 
 
 def account(setting: Setting) -> Account:
@@ -15,7 +26,7 @@ def account(setting: Setting) -> Account:
 
     Raises SecretError or Unapproved for the admin credential.
     """
-    why = _only_observed(setting)
+    why = lacking(setting)
     sign = admin(setting) if setting.judged and not why else None
     if sign is None:
         return Account(setting, lambda: key.observe(setting) + _said(setting, why), _id(setting))
@@ -36,19 +47,15 @@ def account(setting: Setting) -> Account:
     )
 
 
-def _only_observed(setting: Setting) -> str:
-    given = setting.account()
-    if not (given.get("admin_key") or given.get("credentials")):
-        return "neither admin_key nor credentials is declared"
-    if not given.get("cloud_project"):
-        return "cloud_project is not declared"
-    return ""
+def spent(_setting: Setting, _day: date | None = None) -> Untold:
+    """Say why nobody can tell: costs are exported to BigQuery, and no API reports them."""
+    return NO_REPORT
 
 
 def _said(setting: Setting, why: str) -> Sight:
     if not setting.judged:
         return Sight()
-    reason = why or "none of the references in admin_key exists here"
+    reason = why or NOT_FOUND
     return setting.saw("account", setting.name, f"only observed: {reason}")
 
 
@@ -66,3 +73,6 @@ def _service(cloud: Cloud) -> Sight:
         "enable generativelanguage.googleapis.com there",
         pointer="cloud_project",
     )
+
+
+__all__ = ["account", "spent"]

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem
-from reconciler.money import Money
+from reconciler.errors import ByokError, ProviderError
 from reconciler.render.words import few
 from reconciler.secrets import Secret
-from reconciler.systems.account import Answer, Sight, refusal
+from reconciler.systems.account import Sight
 from reconciler.systems.account.findings import day, of_error
 from reconciler.systems.account.keys import NAMED, KeyFact, listed, ours_by_hint
 from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.account.pages import after_page, items, pages
+from reconciler.systems.account.spend import summed
 from reconciler.systems.openai.admin import Admin, part, path_of, watched
+from reconciler.systems.openai.costs import COSTS, lines, report, results
 from reconciler.systems.openai.spend import ORGANIZATION
 from reconciler.systems.openai.wire import ordinary_key
-
-DAYS: Final = 31
-"""Days of costs asked for at once; a page holds at most 180."""
 
 REACHED: Final = "enforcing"
 COUNTED: Final = ("num_model_requests", "input_tokens", "output_tokens")
@@ -115,12 +110,10 @@ def _costs(admin: Admin) -> Sight:
     if project is None:
         return Sight()
     id_ = watched(admin)[project]
-    buckets = _this_month(admin, "/organization/costs", id_)
-    try:
-        spent = Money(sum(_amounts(buckets, id_), Decimal()).quantize(Decimal("0.01")))
-    except ValueError:
-        raise refusal(admin.client.who, Problem.UNREADABLE) from None
-    return admin.setting.saw("costs", project, f"{spent} this month, as far as OpenAI has counted")
+    buckets = report(admin, COSTS, ("project_id",), project=id_)
+    ours = (line for line in lines(admin, buckets, {}, {}) if line.scope == id_)
+    text = f"{summed(ours)} this month, as far as OpenAI has counted"
+    return admin.setting.saw("costs", project, text)
 
 
 def _usage(admin: Admin) -> Sight:
@@ -130,39 +123,13 @@ def _usage(admin: Admin) -> Sight:
         return Sight()
     id_ = watched(admin)[project]
     sums: Counter[str] = Counter()
-    for bucket in _this_month(admin, "/organization/usage/completions", id_):
-        for result in bucket.get("results") or ():
-            ours = result.get("project_id") == id_
-            if ours and result.get("object") == "organization.usage.completions.result":
+    for bucket in report(admin, "/organization/usage/completions", ("project_id",), project=id_):
+        for result in results(bucket, "usage.completions"):
+            if result.get("project_id") == id_:
                 sums.update({name: int(result.get(name) or 0) for name in COUNTED})
     requests, received, given = (f"{sums[name]:,}" for name in COUNTED)
     text = f"{requests} requests this month, {received} tokens in, {given} tokens out"
     return admin.setting.saw("usage", project, text)
-
-
-def _this_month(admin: Admin, path: str, project: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the days of a report on one project since the first of this month."""
-    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    asked = {
-        "start_time": int(first.timestamp()),
-        "limit": DAYS,
-        "project_ids[]": project,
-        "group_by[]": "project_id",
-    }
-    return items(pages(admin.client, path, _next_page, asked), "data")
-
-
-def _next_page(answer: Answer) -> Mapping[str, Any] | None:
-    return after_page(answer) if answer.at("has_more") is True else None
-
-
-def _amounts(buckets: Iterator[Mapping[str, Any]], project: str) -> Iterator[Decimal]:
-    """Yield the amounts of one project: a bucket's results may be of several kinds."""
-    for bucket in buckets:
-        for result in bucket.get("results") or ():
-            ours = result.get("project_id") == project
-            if ours and result.get("object") == "organization.costs.result":
-                yield Money.of(part(result, "amount").get("value", 0)).amount
 
 
 def _project_limit(admin: Admin) -> Sight:

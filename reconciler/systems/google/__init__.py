@@ -12,7 +12,7 @@ from reconciler.systems.google.cloud import Cloud, connect
 from reconciler.systems.google.credentials import NOT_FOUND, admin, lacking
 from reconciler.systems.google.issuer import issuer
 
-__all__ = ["account", "issuer"]
+__all__ = ["account", "issuer", "spent"]
 
 
 NO_REPORT: Final = Untold(
@@ -73,6 +73,3 @@ def _service(cloud: Cloud) -> Sight:
         "enable generativelanguage.googleapis.com there",
         pointer="cloud_project",
     )
-
-
-__all__ = ["account", "spent"]

@@ -127,7 +127,7 @@ def _refusal(
     return CursorBusy(
         str(path.parent),
         f"another byok is {doing}: {_holder(db)}",
-        "wait for it to end, or give --wait SECONDS",
+        "wait for it to end, or give --wait SECONDS" if doing == "writing" else "one is enough",
     )
 
 

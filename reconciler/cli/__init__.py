@@ -15,12 +15,14 @@ from reconciler.cli.output import Screen
 from reconciler.errors import ByokError
 
 COMMANDS: dict[str, str] = {
+    "init": "init",
     "validate": "reading",
     "plan": "reading",
     "show": "reading",
     "status": "status",
     "history": "status",
     "apply": "writing",
+    "watch": "watch",
     "destroy": "writing",
     "rollback": "writing",
     "rotate": "rotate",
@@ -31,12 +33,14 @@ COMMANDS: dict[str, str] = {
 """Each command and the module that has it; imported only when it is asked for."""
 
 SUMMARIES: dict[str, str] = {
+    "init": "Write a first manifest, also of what Cursor holds.",
     "validate": "Check the manifest: schema, references, lint; off line.",
     "plan": "Show what would change; writes nothing.",
     "show": "Render a saved plan, also a stale one.",
     "status": "One line per system: in sync, pending, drifted.",
     "history": "List the runs that wrote something.",
     "apply": "Plan, ask, apply, read back and prove.",
+    "watch": "Put back what moved in Cursor, while it is closed.",
     "destroy": "Remove everything this team's manifest wrote.",
     "rollback": "Undo a run.",
     "rotate": "New key, store, Cursor, verify; then revoke the old one.",

@@ -94,8 +94,13 @@ def scope() -> Scope:
     return Scope(
         systems=named or (CURSOR, *(_accounts() if _asked("accounts") else ())),
         offline=offline(),
-        targets=tuple(_target(text) for text in given("target", ())),
+        targets=targets(),
     )
+
+
+def targets() -> tuple[str, ...]:
+    """Return the addresses, or patterns of them, that a run is held to. Raises UsageError."""
+    return tuple(_target(text) for text in given("target", ()))
 
 
 def offline() -> bool:

@@ -63,7 +63,7 @@ def rotate(
 ) -> int:
     """Give a provider a new key: made, tried, stored, placed, proved; then revoke the old."""
     from reconciler.cli.run import run_options
-    from reconciler.rotation import carry_out, tasks
+    from reconciler.rotation import Choice, carry_out, tasks
     from reconciler.session import writing
 
     _refuse_nonsense(names, new_key, due=due)
@@ -79,10 +79,7 @@ def rotate(
             session,
             todo,
             _confirm(asks=asks, grace=grace, dropping=abandon),
-            grace=grace,
-            source=new_key or "",
-            cursor=not without_cursor,
-            dropping=abandon,
+            Choice(grace, new_key or "", not without_cursor, abandon),
         )
         for note in dict.fromkeys(session.aloud):
             screen().say(f"note: {note}")
@@ -143,8 +140,8 @@ def _preview(task: Task, grace: int | None, dropping: bool) -> list[str]:  # noq
     if task.under_way is not None:
         verb = "give up" if dropping else "go on"
         return [f"{task.system}: {verb}; {DONE[task.under_way.stage.value]}"]
-    if task.key is None:
-        return []
+    if task.key is None or task.desk is None:
+        return [f"{task.system}: cannot be looked at"]
     from reconciler.rotation import GRACE
 
     key, issuer = task.key, task.desk.issuer
@@ -179,17 +176,21 @@ def _report(ended: Sequence[Ended], signal: int | None) -> int:
 
 
 def _line(one: Ended) -> str:
-    text = f"{one.rotation.system}: {DONE[one.rotation.stage.value]}"
+    if one.rotation is None:
+        return f"{one.system}: not begun."
+    text = f"{one.system}: {DONE[one.rotation.stage.value]}"
     if one.rotation.stage.value == "kept":
         text += f" until {one.rotation.until[:16].replace('T', ' ')} UTC; run byok rotate then"
     return f"{text}. Run it again to go on." if one.error is not None else f"{text}."
 
 
 def _row(one: Ended) -> dict[str, Any]:
-    rotation, error = one.rotation, one.error
-    fields = ("system", "refs", "old", "new", "old_id", "new_id", "until", "started", "moved")
+    fields = ("refs", "old", "new", "old_id", "new_id", "until", "started", "moved")
+    known = {} if one.rotation is None else {f: getattr(one.rotation, f) for f in fields}
+    error = one.error
     return {
-        **{name: getattr(rotation, name) for name in fields},
-        "stage": rotation.stage.value,
+        "system": one.system,
+        "stage": None if one.rotation is None else one.rotation.stage.value,
+        **known,
         "error": None if error is None else {"exit": error.exit_code, "message": str(error)},
     }

@@ -20,8 +20,8 @@ from reconciler.session import Session
 from reconciler.spec import CURSOR_TEAM
 from reconciler.systems.account import Issuer, Order, Trial, Values
 
-PATIENCE = 90.0
-"""Seconds a provider gets until it accepts a new key, or refuses a revoked one everywhere."""
+PATIENCE = 14
+"""Times a provider is asked, over some 90 s, until it accepts a new key, or refuses a dead one."""
 
 
 def _silent(_rotation: Rotation) -> None:
@@ -46,7 +46,7 @@ class Desk:
     told: Callable[[Rotation], None] = _silent
     now: Callable[[], datetime] = _now
     pause: Callable[[float], None] = field(default=time.sleep)
-    patience: float = PATIENCE
+    patience: int = PATIENCE
 
     @property
     def book(self) -> KeyBook:
@@ -98,8 +98,8 @@ class Desk:
         return {name: self.session.vault.fingerprint(value) for name, value in values.items()}
 
     def tried(self, values: Values, wanted: Trial) -> Trial:
-        """Try a key until the provider says what is wanted of it, as long as its patience lasts."""
-        from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
+        """Try a key until the provider says what is wanted of it, with growing pauses."""
+        from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
         found: list[Trial] = []
 
@@ -109,8 +109,8 @@ class Desk:
 
         asking = Retrying(
             retry=retry_if_result(lambda answer: answer is not wanted),
-            stop=stop_after_delay(self.patience),
-            wait=wait_exponential_jitter(initial=0.2, max=10),
+            stop=stop_after_attempt(self.patience),
+            wait=wait_exponential(multiplier=0.2, max=10),
             sleep=self.pause,
             retry_error_callback=lambda _: found[-1],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -59,16 +59,10 @@ def groups(session: Session, name: str) -> Mapping[str, Sequence[str]]:
 def wanted(session: Session, name: str, desk: Desk) -> Wanted:
     """Look at an account's key before its rotation; reads only.
 
-    Raises SecretError where it cannot be had, or its store cannot be written to.
+    Raises SecretError where it cannot be had, and ProviderError where its provider does not tell.
     """
     sealed = {attr: session.vault.seal(refs) for attr, refs in groups(session, name).items()}
     refs = {attr: one.ref or "" for attr, one in sealed.items()}
-    for ref in refs.values():
-        why = unwritable(ref, session.manifest.folder)
-        if why:
-            where, _, what = why.partition(": ")
-            what = f"{what}, so a new key has no store to go to"
-            raise SecretError(SecretProblem.REFUSED, where, what, ELSEWHERE)
     values = {attr: session.vault.reveal(one) for attr, one in sealed.items()}
     key_id = desk.issuer.identify(values)
     listed = next((k for k in desk.issuer.listed() if k.id == key_id), None) if key_id else None
@@ -153,17 +147,31 @@ def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:
     )
 
 
-def due(session: Session, keys: Sequence[Wanted]) -> Iterator[tuple[Wanted, int]]:
-    """Yield the keys older than the policy allows, with their age in days.
+def refuse_storeless(session: Session, key: Wanted) -> None:
+    """Raise SecretError where a new key could not be stored where the old one is."""
+    for ref in key.refs.values():
+        why = unwritable(ref, session.manifest.folder)
+        if why:
+            what = f"{why.removeprefix(f'{ref}: ')}, so a new key has no store to go to"
+            raise SecretError(SecretProblem.REFUSED, ref, what, ELSEWHERE)
 
-    Raises UsageError where there is no such policy. Of a key whose age nobody knows nothing is
-    said here: `byok keys` shows it.
-    """
+
+def max_age(session: Session) -> int:
+    """Return the days a key may get old. Raises UsageError where the manifest sets none."""
     limit = session.manifest.policy.max_key_age_days
     if limit is None:
         what, way_out = "the manifest sets no age", "set policy.max_key_age_days"
         raise UsageError("rotate --due", what, way_out)
-    for key in keys:
-        days = (datetime.now(UTC) - key.made).days if key.made else 0
-        if days > limit:
-            yield key, days
+    return limit
+
+
+def age(key: Wanted) -> int:
+    """Return a key's age in days; 0 where nobody knows it: `byok keys` shows that."""
+    return (datetime.now(UTC) - key.made).days if key.made else 0
+
+
+def has_key(session: Session, name: str) -> bool:
+    """Tell whether the manifest has a key of an account that can be rotated."""
+    provider, endpoint = session.manifest.providers.get(name), session.manifest.endpoints.get(name)
+    found = provider.secrets if provider else {"key": endpoint.key} if endpoint else {}
+    return any(found.values()) and TEMPORARY not in found

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from reconciler import accounts
 from reconciler.entries import Rotation, Stage
-from reconciler.errors import ByokError, Declined, UsageError
+from reconciler.errors import ByokError, Declined, SecretError, SecretProblem, UsageError
 from reconciler.executor import Stop, interruptible
 from reconciler.rotation.desk import Desk
 from reconciler.rotation.machine import abandon, advance, finished
-from reconciler.rotation.orders import Wanted, due, order, refuse_harm, wanted
+from reconciler.rotation.orders import (
+    Wanted,
+    age,
+    has_key,
+    max_age,
+    order,
+    refuse_harm,
+    refuse_storeless,
+    wanted,
+)
 from reconciler.session import Session
+from reconciler.systems.account import caught
 
 GRACE = 24 * 3600
 """Seconds the old key lives on by default: other machines still have to fetch the new one."""
@@ -21,19 +32,39 @@ GRACE = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One account's rotation: the one under way, or the key that is to be rotated."""
+    """One account's rotation: the one under way, or the key that is to be rotated.
 
-    desk: Desk
+    ``error`` is what keeps anybody from looking at the key.
+    """
+
     system: str
+    desk: Desk | None = None
     under_way: Rotation | None = None
     key: Wanted | None = None
+    error: ByokError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user chose for all of them.
+
+    ``grace`` is in seconds, None for what was ordered, or a day. ``source`` is the reference of a
+    key that a person made. Without ``cursor``, Cursor on this machine is left out. ``dropping``
+    gives up what is under way.
+    """
+
+    grace: int | None = None
+    source: str = ""
+    cursor: bool = True
+    dropping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How far one rotation came, and what kept it from going on; None where nothing did."""
 
-    rotation: Rotation
+    system: str
+    rotation: Rotation | None = None
     error: ByokError | None = None
 
 
@@ -45,55 +76,65 @@ def tasks(
 ) -> tuple[Task, ...]:
     """Return what is to be done: the named accounts, those due, or all that are under way.
 
-    Raises UsageError where that is nothing that anybody could mean, and what keeps a key from
-    being looked at.
+    Raises UsageError where that is nothing that anybody could mean, and what keeps a named key
+    from being looked at; of those that may be due it is the task's error.
     """
-    under_way = {r.system: r for r in session.ledger.keys.rotations(session.owner) if not r.holder}
-    found = [Task(open_desk(name), name, under_way.get(name)) for name in names or under_way]
-    if only_due:
-        return (*found, *_due(session, open_desk, set(under_way) if not names else set(names)))
-    if not found:
+    open_ones = session.ledger.keys.rotations(session.owner)
+    under_way = {r.system: r for r in open_ones if not r.holder}
+    if not names and not under_way and not only_due:
         what, way_out = "names nothing, and no rotation is under way", "name a provider, or --due"
         raise UsageError("byok rotate", what, way_out)
-    return tuple(
-        task if task.under_way else replace(task, key=wanted(session, task.system, task.desk))
-        for task in found
-    )
+    chosen = names or under_way
+    found = [_task(session, name, open_desk, under_way.get(name)) for name in chosen]
+    if only_due:
+        return (*found, *_due(session, open_desk, set(chosen)))
+    for task in found:
+        if task.error is not None:
+            raise task.error
+        if task.key is not None:
+            refuse_storeless(session, task.key)
+    return tuple(found)
 
 
-def _due(session: Session, open_desk: Open, known: set[str]) -> Iterable[Task]:
-    manifest = session.manifest
-    names = [n for n in accounts.names(manifest) if n not in known and _has_key(session, n)]
-    looked = {
-        name: (desk, wanted(session, name, desk)) for name in names for desk in [open_desk(name)]
-    }
-    for key, _ in due(session, [key for _, key in looked.values()]):
-        yield Task(looked[key.system][0], key.system, key=key)
+def _task(session: Session, name: str, open_desk: Open, under_way: Rotation | None) -> Task:
+    try:
+        desk = open_desk(name)
+        key = None if under_way else wanted(session, name, desk)
+    except ByokError as error:
+        return Task(name, error=error)
+    return Task(name, desk, under_way, key)
 
 
-def _has_key(session: Session, name: str) -> bool:
-    provider, endpoint = session.manifest.providers.get(name), session.manifest.endpoints.get(name)
-    return bool(provider.secrets if provider else endpoint.key if endpoint else ())
+def _due(session: Session, open_desk: Open, known: set[str]) -> Iterator[Task]:
+    """Yield the accounts whose key is too old; of what nobody has a key of here, nothing."""
+    limit = max_age(session)
+    names = [n for n in accounts.names(session.manifest) if n not in known]
+    for name in names:
+        task = _task(session, name, open_desk, None) if has_key(session, name) else None
+        if task is None or _keyless(task.error):
+            continue
+        if task.key is not None and age(task.key) > limit:
+            yield replace(task, error=caught(partial(refuse_storeless, session, task.key)))
+        elif task.error is not None:
+            yield task
+
+
+def _keyless(error: ByokError | None) -> bool:
+    return isinstance(error, SecretError) and error.kind is SecretProblem.NO_ITEM
 
 
 def carry_out(
     session: Session,
     todo: Sequence[Task],
     confirm: Callable[[Sequence[Task]], bool],
-    *,
-    grace: int | None = None,
-    source: str = "",
-    cursor: bool = True,
-    dropping: bool = False,
+    choice: Choice,
 ) -> tuple[tuple[Ended, ...], int | None]:
     """Ask once, then take each rotation as far as it goes; return them, and a signal that came.
 
-    ``grace`` is in seconds, None for what was ordered, or a day. ``source`` is the reference of a
-    key that a person made. ``dropping`` gives up what is under way.
     Raises Declined, and SafetyStop before anything is done.
     """
     for task in todo:
-        if task.key is not None:
+        if task.key is not None and task.desk is not None:
             refuse_harm(session, task.desk, task.key)
     if not confirm(todo):
         raise Declined("rotate", "declined; nothing was changed")
@@ -102,40 +143,42 @@ def carry_out(
         for task in todo:
             if stop.signal is not None:
                 break
-            rotation = _begun(session, task, grace, source, cursor=cursor)
-            ended.append(_taken(task.desk, rotation, stop, dropping=dropping))
+            ended.append(_taken(session, task, choice, stop))
     return tuple(ended), stop.signal
 
 
-def _begun(
-    session: Session, task: Task, grace: int | None, source: str, *, cursor: bool
-) -> Rotation:
+def _begun(session: Session, desk: Desk, task: Task, choice: Choice) -> Rotation:
     if task.under_way is None:
         if task.key is None:
             raise ByokError(f"rotate {task.system}", "there is nothing to rotate")
-        chosen = GRACE if grace is None else grace
-        return order(session, task.desk, task.key, grace=chosen, source=source, cursor=cursor)
-    rotation = task.under_way
-    if not cursor:
-        rotation = replace(rotation, cursor=False)
-    if source and rotation.stage is Stage.ORDERED:
-        rotation = replace(rotation, source=source, by_api=False)
-    if grace is not None:
-        until = task.desk.now() + timedelta(seconds=grace)
+        grace = GRACE if choice.grace is None else choice.grace
+        return order(
+            session, desk, task.key, grace=grace, source=choice.source, cursor=choice.cursor
+        )
+    rotation = replace(task.under_way, cursor=task.under_way.cursor and choice.cursor)
+    if choice.source and rotation.stage is Stage.ORDERED:
+        rotation = replace(rotation, source=choice.source, by_api=False)
+    if choice.grace is not None:
+        until = desk.now() + timedelta(seconds=choice.grace)
         kept = rotation.stage is Stage.KEPT
-        rotation = replace(rotation, grace=grace, until=until.isoformat() if kept else "")
-    return task.desk.book.move(rotation)
+        rotation = replace(rotation, grace=choice.grace, until=until.isoformat() if kept else "")
+    return desk.book.move(rotation)
 
 
-def _taken(desk: Desk, rotation: Rotation, stop: Stop, *, dropping: bool) -> Ended:
+def _taken(session: Session, task: Task, choice: Choice, stop: Stop) -> Ended:
+    """Take one rotation as far as it goes; what is on record afterwards is where it stands."""
+    if task.desk is None or task.error is not None:
+        return Ended(task.system, None, task.error)
+    rotation = None
     try:
-        if dropping:
-            return Ended(abandon(desk, rotation))
-        while stop.signal is None and not finished(desk, rotation):
-            rotation = advance(desk, rotation)
+        rotation = _begun(session, task.desk, task, choice)
+        if choice.dropping:
+            return Ended(task.system, abandon(task.desk, rotation))
+        while stop.signal is None and not finished(task.desk, rotation):
+            rotation = advance(task.desk, rotation)
     except ByokError as error:
-        return Ended(_on_record(desk, rotation), error)
-    return Ended(rotation)
+        return Ended(task.system, rotation and _on_record(task.desk, rotation), error)
+    return Ended(task.system, rotation)
 
 
 def _on_record(desk: Desk, rotation: Rotation) -> Rotation:

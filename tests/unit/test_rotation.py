@@ -1,0 +1,290 @@
+"""Rotation on the simulators, the real sops and Cursor's database: killed at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from reconciler.engine import apply_plan
+from reconciler.entries import Stage
+from reconciler.errors import ByokError, CursorBusy, ProviderError, SafetyStop, SecretError
+from reconciler.model import Scope
+from reconciler.secrets import Secret, sops
+from reconciler.survey import make_plan
+from tests.rotating import Bench, Killed, prepare
+from tests.simulators.world import world
+
+pytest.importorskip("pyrage", reason="needs pyrage, to make age keys")
+try:
+    sops.binary()
+except SecretError:
+    pytest.skip("needs the Go sops", allow_module_level=True)
+
+FILE = "sops://secrets/team.enc.yaml#"
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Case:
+    """One account to rotate, and how many keys live there as its simulator has it."""
+
+    name: str
+    refs: dict[str, str]
+
+    def live(self, bench):
+        """The values that the account accepts now."""
+        here = bench.here
+        match self.name:
+            case "openai":
+                return set(self._openai(here))
+            case "azure":
+                return set(here.azure.keys.values())
+            case _:
+                return {
+                    (id_, row["SecretAccessKey"]) for id_, row in here.bedrock.access_keys.items()
+                }
+
+    def _openai(self, here):
+        rows = [row["id"] for rows in here.openai.api_keys.values() for row in rows]
+        return [here.openai.values[id_] for id_ in rows if id_ in here.openai.values]
+
+
+OPENAI = Case("openai", {"key": f"{FILE}/openai/key"})
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    with world() as here:
+        prepare(here)
+        box = here.sandbox(tmp_path / "box")
+        for name, value in box.environment.items():
+            monkeypatch.setenv(name, value)
+        made = Bench(here, box)
+        with made.session() as session:
+            apply_plan(session, Scope(), lambda _: True)
+        yield made
+
+
+def settled(bench):
+    """Cursor is as the manifest wants it: nothing to change."""
+    with bench.session() as session:
+        return make_plan(session, Scope(), watching=False).plan.changes == ()
+
+
+def test_the_whole_way(bench):
+    old = bench.stored(OPENAI.refs)["key"]
+    (ended,) = bench.rotate("openai", grace=0)
+    new = bench.stored(OPENAI.refs)["key"]
+    assert ended.error is None
+    assert ended.rotation.stage is Stage.DONE
+    assert new != old
+    assert OPENAI.live(bench) == {new}
+    assert settled(bench)
+    assert bench.told == [
+        *("making", "made", "tried", "storing", "stored", "placed", "kept", "revoking", "done")
+    ]
+    assert bench.open_rotations() == ()
+
+
+def test_the_old_key_lives_on_for_its_grace_and_dies_after_it(bench):
+    old = bench.stored(OPENAI.refs)["key"]
+    (ended,) = bench.rotate("openai", grace=24 * HOUR)
+    new = bench.stored(OPENAI.refs)["key"]
+    assert ended.rotation.stage is Stage.KEPT
+    assert OPENAI.live(bench) == {old, new}
+    (again,) = bench.rotate("openai")
+    assert again.rotation.stage is Stage.KEPT
+    assert OPENAI.live(bench) == {old, new}
+    bench.clock.pause(25 * HOUR)
+    (over,) = bench.rotate()
+    assert over.rotation.stage is Stage.DONE
+    assert OPENAI.live(bench) == {new}
+
+
+def test_grace_can_be_cut_short(bench):
+    bench.rotate("openai", grace=24 * HOUR)
+    (ended,) = bench.rotate("openai", grace=0)
+    assert ended.rotation.stage is Stage.DONE
+    assert len(OPENAI.live(bench)) == 1
+
+
+STAGES = ["making", "made", "tried", "storing", "stored", "placed", "kept", "revoking", "done"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_once_a_stage_is_on_record(bench, stage):
+    """Wherever it ends, a working key is in its store; the next run finishes with one live key."""
+
+    def kill(rotation):
+        if rotation.stage.value == stage:
+            raise Killed
+
+    with pytest.raises(Killed):
+        bench.rotate("openai", grace=0, kill=kill)
+    assert bench.stored(OPENAI.refs)["key"] in OPENAI.live(bench)
+    if stage != "done":
+        (ended,) = bench.rotate("openai")
+        assert ended.error is None
+        assert ended.rotation.stage is Stage.DONE
+    assert OPENAI.live(bench) == {bench.stored(OPENAI.refs)["key"]}
+    assert settled(bench)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_when_a_stage_is_done_and_not_yet_on_record(bench, stage, monkeypatch):
+    from reconciler.keybook import KeyBook
+
+    move = KeyBook.move
+
+    def killed(self, rotation):
+        if rotation.stage.value == stage:
+            raise Killed
+        return move(self, rotation)
+
+    monkeypatch.setattr(KeyBook, "move", killed)
+    with pytest.raises(Killed):
+        bench.rotate("openai", grace=0)
+    monkeypatch.setattr(KeyBook, "move", move)
+    assert bench.stored(OPENAI.refs)["key"] in OPENAI.live(bench)
+    (ended,) = bench.rotate("openai", grace=0)
+    assert ended.error is None
+    assert ended.rotation.stage is Stage.DONE
+    assert OPENAI.live(bench) == {bench.stored(OPENAI.refs)["key"]}
+    assert settled(bench)
+
+
+def test_a_key_that_was_made_and_never_seen_is_revoked_by_the_next_run(bench):
+    bench.here.openai.inject("lost", method="POST", path="*/service_accounts")
+    (ended,) = bench.rotate("openai", grace=0)
+    assert isinstance(ended.error, ProviderError)
+    assert len(OPENAI.live(bench)) == 2
+    (ended,) = bench.rotate("openai")
+    assert ended.rotation.stage is Stage.DONE
+    assert OPENAI.live(bench) == {bench.stored(OPENAI.refs)["key"]}
+
+
+def test_a_new_key_gets_time_to_be_in_force(bench):
+    bench.here.openai.late = 2
+    (ended,) = bench.rotate("openai", grace=0)
+    assert ended.rotation.stage is Stage.DONE
+
+
+def test_a_key_that_never_works_replaces_nothing_and_can_be_given_up(bench):
+    old = bench.stored(OPENAI.refs)["key"]
+    bench.here.openai.late = 10_000
+    (ended,) = bench.rotate("openai", grace=0)
+    assert isinstance(ended.error, ProviderError)
+    assert "does not accept the new key" in str(ended.error)
+    assert ended.rotation.stage is Stage.MADE
+    assert bench.stored(OPENAI.refs)["key"] == old
+    (ended,) = bench.rotate("openai", dropping=True)
+    assert ended.rotation.stage is Stage.DROPPED
+    assert OPENAI.live(bench) == {old}
+    assert bench.open_rotations() == ()
+
+
+def test_what_is_in_use_cannot_be_given_up(bench):
+    bench.rotate("openai", grace=24 * HOUR)
+    (ended,) = bench.rotate("openai", dropping=True)
+    assert isinstance(ended.error, SafetyStop)
+    assert len(OPENAI.live(bench)) == 2
+
+
+def test_somebody_elses_new_key_in_the_store_is_not_overwritten(bench):
+    from reconciler.secrets.store import store
+
+    theirs = "sk-proj-" + "theirs" * 9
+
+    def meddle(rotation):
+        if rotation.stage is Stage.STORING:
+            folder = bench.box.manifest.parent
+            store({OPENAI.refs["key"]: Secret(theirs)}, folder=folder)
+
+    (ended,) = bench.rotate("openai", grace=0, kill=meddle)
+    assert isinstance(ended.error, SafetyStop)
+    assert bench.stored(OPENAI.refs)["key"] == theirs
+
+
+def test_a_store_that_loses_the_new_key_keeps_the_old_one_alive(bench):
+    from reconciler.secrets.store import store
+
+    old = bench.stored(OPENAI.refs)["key"]
+    bench.rotate("openai", grace=HOUR)
+    store({OPENAI.refs["key"]: Secret(old)}, folder=bench.box.manifest.parent)
+    bench.clock.pause(2 * HOUR)
+    (ended,) = bench.rotate("openai")
+    assert isinstance(ended.error, SafetyStop)
+    assert old in OPENAI.live(bench)
+
+
+def test_a_dead_new_key_keeps_the_old_one_alive(bench):
+    old = bench.stored(OPENAI.refs)["key"]
+    (ended,) = bench.rotate("openai", grace=HOUR)
+    bench.clock.pause(2 * HOUR)
+    new_id = ended.rotation.new_id.rpartition("/")[2]
+    bench.here.openai.revoked.add(bench.here.openai.values[new_id])
+    (ended,) = bench.rotate("openai")
+    assert isinstance(ended.error, ProviderError)
+    assert old in OPENAI.live(bench)
+
+
+def test_while_cursor_runs_the_new_key_waits_in_its_store(bench, monkeypatch):
+    import reconciler.session as module
+
+    def running(*_):
+        raise CursorBusy("Cursor", "is running", "quit it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "wait_until_quit", running)
+        (ended,) = bench.rotate("openai", grace=0)
+    assert isinstance(ended.error, CursorBusy)
+    assert ended.rotation.stage is Stage.STORED
+    assert len(OPENAI.live(bench)) == 2
+    (ended,) = bench.rotate("openai")
+    assert ended.rotation.stage is Stage.DONE
+    assert settled(bench)
+
+
+def test_rollback_never_brings_a_revoked_key_back(bench):
+    from reconciler.rollback import roll_back
+
+    bench.rotate("openai", grace=0)
+    with bench.session() as session:
+        number = next(
+            run.id for run in session.ledger.runs() if run.command == "apply" and run.steps
+        )
+        planned, _ = roll_back(session, number, lambda _: True)
+    told = [seen.text for seen in planned.plan.observations]
+    assert any("revoked key" in text for text in told)
+    assert settled(bench)
+
+
+def test_the_inventory_knows_both_keys(bench):
+    bench.rotate("openai", grace=0)
+    with bench.session() as session:
+        old, new = session.ledger.keys.keys(session.owner)
+    by_life = sorted((old, new), key=lambda key: key.retired)
+    assert [bool(key.retired) for key in by_life] == [False, True]
+    assert by_life[0].refs == OPENAI.refs
+
+
+def test_no_copy_outlives_the_rotation(bench):
+    bench.rotate("openai", grace=0)
+    with bench.session() as session:
+        db = session.ledger._db
+        assert db.rows("SELECT * FROM key_copy") == []
+
+
+def test_due_by_age(bench):
+    with pytest.raises(ByokError):
+        bench.rotate()
+    ended = bench.rotate(due=True, grace=0)
+    assert "openai" in [one.rotation.system for one in ended]
+
+
+def test_nothing_else_in_the_store_moves(bench):
+    refs = {name: f"{FILE}/{name}/key" for name in ("anthropic", "google", "azure")}
+    before = bench.stored(refs)
+    bench.rotate("openai", grace=0)
+    assert bench.stored(refs) == before

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler.errors import ByokError
-from reconciler.systems.account import Account, Setting, Sight
+from reconciler.systems.account import Account, Setting, Sight, Spend, Untold
 from reconciler.systems.account.findings import of_error
-from reconciler.systems.azure import budget, deployment, entra, key, network, survey
-from reconciler.systems.azure.arm import DIALECT, Arm
+from reconciler.systems.azure import budget, costs, deployment, key, network, survey
+from reconciler.systems.azure.admin import administered
+from reconciler.systems.azure.issuer import issuer
 
-NAMED = ("subscription", "resource_group", "account")
+__all__ = ["account", "issuer", "spent"]
 
 
 def account(setting: Setting) -> Account:
     """Open the account. Raises SecretError, Unapproved, ProviderError for the admin credential."""
     if not setting.judged:
         return _observed(setting)
-    given = setting.account()
-    missing = [name for name in NAMED if name not in given]
-    if missing:
-        return _observed(setting, f"the manifest does not say {', '.join(missing)}")
-    sign = entra.signed(setting)
-    if isinstance(sign, str):
-        return _observed(setting, sign)
-    client = setting.door.connect(entra.management(given), DIALECT, sign)
-    arm = Arm(client, given["subscription"], given["resource_group"], given["account"])
-    spent = survey.spending(arm)
+    arm = administered(setting)
+    if isinstance(arm, str):
+        return _observed(setting, arm)
+    spending = costs.spending(arm)
     return Account(
         setting,
         lambda: _observe(setting),
@@ -36,11 +32,22 @@ def account(setting: Setting) -> Account:
         kinds=(
             network.kind(setting, arm),
             deployment.kind(setting, arm),
-            *budget.kinds(setting, arm, spent.currency),
+            *budget.kinds(setting, arm, spending.currency),
         ),
-        survey=survey.looks(setting, arm, spent),
-        forget=client.forget,
+        survey=survey.looks(setting, arm, spending),
+        forget=arm.client.forget,
     )
+
+
+def spent(setting: Setting, day: date | None = None) -> Spend | Untold:
+    """Tell what the account cost in this month, by Azure's clock; ``day`` is a day of it.
+
+    Uses the admin credential. Raises SecretError, Unapproved, ProviderError.
+    """
+    arm = administered(setting)
+    if isinstance(arm, str):
+        return Untold(f"only its administrator is told costs: {arm}", "see docs/accounts.md")
+    return costs.read(arm, day)
 
 
 def _observe(setting: Setting) -> Sight:

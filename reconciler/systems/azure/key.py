@@ -84,8 +84,8 @@ def look(setting: Setting) -> Sight:
 
 def _listed(setting: Setting, client: Client, version: str | None, deployment: str) -> Sight:
     """List what the account offers: it proves the key and the endpoint, and no deployment."""
-    path = "/openai/v1/models" if _is_v1(version) else "/openai/models"
-    answers = list(pages(client, path, after_last, _params(version)))
+    path, params = listing(version)
+    answers = list(pages(client, path, after_last, params))
     offered = list(items(iter(answers), "data"))
     sight = setting.saw(
         "key",
@@ -98,6 +98,11 @@ def _listed(setting: Setting, client: Client, version: str | None, deployment: s
     for entry in setting.models():
         sight += _answered(setting, entry.id, deployment, offered)
     return sight
+
+
+def listing(version: str | None) -> tuple[str, dict[str, str]]:
+    """Return path and parameters of the list of models, for an api_version."""
+    return "/openai/v1/models" if _is_v1(version) else "/openai/models", _params(version)
 
 
 def _answered(

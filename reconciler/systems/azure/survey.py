@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,64 +11,15 @@ from reconciler.errors import ProviderError, SecretError
 from reconciler.money import Money
 from reconciler.origins import BUILT_IN, origin
 from reconciler.secrets import Secret
-from reconciler.systems.account import Answer, Setting, Sight
+from reconciler.systems.account import Setting, Sight
 from reconciler.systems.account.findings import SOON, day, escape
 from reconciler.systems.azure import budget, deployment
 from reconciler.systems.azure.arm import Arm, value, versioned
+from reconciler.systems.azure.costs import Spending
 from reconciler.systems.azure.key import other_models
 from reconciler.systems.azure.network import reach
 
 SLOTS: Final = ("key1", "key2")
-QUERY: Final[Mapping[str, Any]] = {
-    "type": "ActualCost",
-    "timeframe": "MonthToDate",
-    "dataset": {
-        "granularity": "None",
-        "aggregation": {"totalCost": {"name": "Cost", "function": "Sum"}},
-    },
-}
-"""The sum of this month so far (Cost Management query, 2025-03-01)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """This month's cost of the account: asked once in a run, for Azure answers few of those."""
-
-    ask: Callable[[], Answer]
-    _seen: list[Money | ProviderError | None] = field(default_factory=list)
-
-    def seen(self) -> Money | ProviderError | None:
-        """Return the cost; None where there is none yet, the refusal where it is not told."""
-        if not self._seen:
-            try:
-                self._seen.append(_sum(self.ask()))
-            except ProviderError as error:
-                self._seen.append(error)
-        return self._seen[0]
-
-    def currency(self) -> str | None:
-        """Return what the account is billed in, as far as the cost tells."""
-        seen = self.seen()
-        return seen.currency if isinstance(seen, Money) else None
-
-
-def spending(arm: Arm) -> Spending:
-    """Return this month's cost of the account, not asked for yet."""
-    path = f"{arm.group}/providers/Microsoft.CostManagement/query"
-    only = {"dimensions": {"name": "ResourceId", "operator": "In", "values": [arm.account]}}
-    body = {**QUERY, "dataset": {**QUERY["dataset"], "filter": only}}
-    return Spending(lambda: arm.client.ask(versioned(path), body))
-
-
-def _sum(answer: Answer) -> Money | None:
-    columns, row = answer.at("properties", "columns"), answer.at("properties", "rows", 0)
-    if not isinstance(columns, list) or not isinstance(row, list):
-        return None
-    told = dict(zip((str(value(column, ("name",))) for column in columns), row, strict=False))
-    cost, unit = told.get("Cost"), told.get("Currency")
-    if not isinstance(cost, int | float) or not isinstance(unit, str):
-        return None
-    return Money.of(round(cost, 2), unit)
 
 
 def looks(setting: Setting, arm: Arm, spent: Spending) -> tuple[Callable[[], Sight], ...]:

@@ -8,6 +8,7 @@ from reconciler.systems.account import Account, Setting, Sight
 from reconciler.systems.bedrock import budgets, key, policy, promises, stops, survey
 from reconciler.systems.bedrock.admin import administered
 from reconciler.systems.bedrock.costs import spent
+from reconciler.systems.bedrock.issuer import issuer
 from reconciler.systems.bedrock.wire import Aws, caller
 
 
@@ -55,4 +56,4 @@ def _nobody() -> str:
     return "observed"
 
 
-__all__ = ["account", "spent"]
+__all__ = ["account", "issuer", "spent"]

@@ -158,13 +158,13 @@ def listed(client: Client, action: str, path: str, **fields: str) -> Iterator[El
         yield from tree(client, answer).iterfind(f".//{{*}}{path}/{{*}}member")
 
 
-def order(client: Client, action: str, **fields: str) -> None:
-    """Have IAM change something; the fields travel in the body, as a form."""
+def order(client: Client, action: str, **fields: str) -> Answer:
+    """Have IAM change something, once; the fields travel in the body, as a form."""
     from urllib.parse import quote, urlencode
 
     form = urlencode(_fields("iam", action, fields), quote_via=quote).encode()
     kind = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-    client.send("POST", "/", form, headers=kind)
+    return client.send("POST", "/", form, headers=kind)
 
 
 def _fields(service: str, action: str, fields: Mapping[str, str]) -> dict[str, str]:

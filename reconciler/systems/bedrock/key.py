@@ -33,8 +33,12 @@ PARTS: Final = ("access_key_id", "secret_access_key", "session_token")
 CONVERSE: Final = ("/converse",)
 ACCESS_KEY: Final = re.compile(r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}")
 TEMPORARY: Final = "ASIA"
-API_KEY: Final = ("ABSK", "bedrock-api-key-")
+LONG: Final = "ABSK"
+SERVICE: Final = "bedrock.amazonaws.com"
+"""What IAM calls the service that Bedrock API keys are for."""
+
 SHORT: Final = "bedrock-api-key-"
+API_KEY: Final = (LONG, SHORT)
 
 
 def look(setting: Setting) -> Sight:
@@ -95,11 +99,12 @@ def access_key(
     key, secret, token = (setting.credential(refs.get(name, ()), base, own=own) for name in names)
     if key is None or secret is None:
         return f"none of the references in {names[0]} and {names[1]} exists here"
-    _must_be_access_key(key.secret, names, temporary=token is not None)
+    must_be_access_key(key.secret, names, temporary=token is not None)
     return key.secret, secret.secret, token.secret if token else None
 
 
-def _must_be_access_key(key: Secret, names: tuple[str, str, str], *, temporary: bool) -> None:
+def must_be_access_key(key: Secret, names: tuple[str, str, str], *, temporary: bool) -> None:
+    """Refuse what is no lasting access key. Raises ProviderError (wrong kind); nothing is sent."""
     value = key.expose()
     if value.startswith(API_KEY):
         what = f"was given a Bedrock API key in {names[0]}"
@@ -137,11 +142,7 @@ def _with_api_key(setting: Setting) -> Sight:
     key = setting.credential(refs, base, own=own)
     if key is None:
         return not_probed(setting, "none of the references in key exists here")
-    if ACCESS_KEY.fullmatch(key.secret.expose()):
-        what = "was given an access key's id in key"
-        way_out = "put it in access_key_id, and its secret in secret_access_key"
-        raise refusal("AWS", Problem.WRONG_KIND, what, way_out)
-    _must_be_of(setting, short_lived(key.secret))
+    must_be_api_key(setting, key.secret)
     spoken = dialect(setting, "bedrock")
     sight = _listed(setting, setting.door.connect(base, spoken, bearer(key.secret)))
     alive = setting.saw("key", setting.name, f"alive; a Bedrock API key{_until(key.secret)}")
@@ -180,7 +181,24 @@ def short_lived(key: Secret) -> tuple[str, datetime] | None:
         return None
 
 
-def _must_be_of(setting: Setting, short: tuple[str, datetime] | None) -> None:
+def alias_of(key: Secret | None) -> str:
+    """Return the alias inside a long-term API key: ABSK, then base64 of ``ALIAS:secret``."""
+    if key is None or not key.expose().startswith(LONG):
+        return ""
+    try:
+        inside = b64decode(key.expose().removeprefix(LONG) + "==").decode("utf-8", "replace")
+    except ValueError:
+        return ""
+    return inside.partition(":")[0] if ":" in inside else ""
+
+
+def must_be_api_key(setting: Setting, key: Secret) -> None:
+    """Refuse what is no Bedrock API key, or is over. Raises ProviderError; nothing is sent."""
+    if ACCESS_KEY.fullmatch(key.expose()):
+        what = "was given an access key's id in key"
+        way_out = "put it in access_key_id, and its secret in secret_access_key"
+        raise refusal("AWS", Problem.WRONG_KIND, what, way_out)
+    short = short_lived(key)
     if short is None:
         return
     made_for, end = short

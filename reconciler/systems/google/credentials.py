@@ -39,7 +39,18 @@ MACHINE: Final = "application default credentials"
 EXTRA: Final = "pip install 'byok[gcp]'"
 WHO: Final = "Google's token endpoint"
 NO_FILE: Final = "is no key file of a service account"
+NOT_FOUND: Final = "none of the references in admin_key exists here"
 NEEDED: Final = ("client_email", "private_key", "token_uri")
+
+
+def lacking(setting: Setting) -> str:
+    """Return what the manifest does not say and administration needs, or an empty text."""
+    given = setting.account()
+    if not (given.get("admin_key") or given.get("credentials")):
+        return "neither admin_key nor credentials is declared"
+    if not given.get("cloud_project"):
+        return "cloud_project is not declared"
+    return ""
 
 
 def admin(setting: Setting) -> Sign | None:

@@ -54,7 +54,7 @@ def _look(setting: Setting) -> Sight:
     found = setting.credential(references(setting), base, own="api_base" not in given)
     if found is None:
         return not_probed(setting, "none of the references in key exists here")
-    _must_fit(found.secret)
+    must_fit(found.secret)
     asked = "generate" in setting.probes
     paths = [path for m in setting.models() for path in _paths(m)] if asked else []
     signed = header("x-goog-api-key", found.secret)
@@ -64,7 +64,7 @@ def _look(setting: Setting) -> Sight:
     return seen + models(setting, facts) + generated(setting, lambda m: _complete(client, m))
 
 
-def _must_fit(secret: Secret) -> None:
+def must_fit(secret: Secret) -> None:
     """Refuse to send what certainly is no Gemini key. Raises ProviderError (wrong kind)."""
     text = secret.expose().lstrip()
     owner = "a service account's" if text.startswith("{") else looks_like(text)

@@ -47,14 +47,15 @@ def _wanted(entry: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
         yield f"{ALLOW}ip {address}", True
 
 
-def _listed(cloud: Cloud) -> Iterator[Mapping[str, Any]]:
+def every_key(cloud: Cloud) -> Iterator[Mapping[str, Any]]:
+    """Yield the project's API keys, deleted ones left out. Raises ProviderError."""
     path = f"/v2/projects/{cloud.project}/locations/global/keys"
     return every(cloud.keys, path, "keys", {"pageSize": 300})
 
 
 def _unique(cloud: Cloud) -> dict[str, Mapping[str, Any]]:
     """Return the keys by display name; a name that two keys have is nobody's."""
-    keys = list(_listed(cloud))
+    keys = list(every_key(cloud))
     count = Counter(key.get("displayName", "") for key in keys)
     return {name: key for key in keys if count[name := key.get("displayName", "")] == 1 and name}
 
@@ -127,7 +128,7 @@ def _write(cloud: Cloud, name: str, goal: Attrs) -> None:
 
 def survey(cloud: Cloud) -> Sight:
     """Tell of the project's keys: how old, how restricted, and which one is in use here."""
-    keys = list(_listed(cloud))
+    keys = list(every_key(cloud))
     ours = _ours(cloud, keys)
     facts = [
         KeyFact(
@@ -142,36 +143,42 @@ def survey(cloud: Cloud) -> Sight:
     return listed(cloud.setting, facts)
 
 
-def _services(key: Mapping[str, Any]) -> list[str]:
+def services(key: Mapping[str, Any]) -> list[str]:
+    """Return the services that a key is restricted to; none stands for every one."""
     targets = key.get("restrictions", {}).get("apiTargets", ())
     return [str(target.get("service", "")).lower() for target in targets]
 
 
 def _status(key: Mapping[str, Any]) -> str:
-    services = _services(key)
-    if not services:
+    named = services(key)
+    if not named:
         return "good for every API: restrict it"
-    more = f" and {len(services) - 1} more" if len(services) > 1 else ""
-    return f"for {services[0]}{more}"
+    more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    return f"for {named[0]}{more}"
 
 
 def _ours(cloud: Cloud, keys: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the name of the key in use here, by its fingerprint; None where that cannot be told.
-
-    ``keyString`` is documented to return a live secret: it goes into a `Secret` at once.
-    """
+    """Return the name of the key in use here, by its fingerprint; None where nobody can tell."""
     wanted = _fingerprint(cloud.setting)
     if wanted is None:
         return None
-    candidates = [str(key["name"]) for key in keys if _services(key) == [GEMINI]]
+    candidates = [str(key["name"]) for key in keys if services(key) == [GEMINI]]
     for name in candidates[:READ_AT_MOST]:
         try:
-            answer = cloud.strings.send("GET", f"/v2/{name}/keyString", again=True)
+            found = key_string(cloud, name)
         except ProviderError:
             return None
-        if cloud.setting.vault.fingerprint(Secret(str(answer.at("keyString")))) == wanted:
+        if cloud.setting.vault.fingerprint(found) == wanted:
             return name
     return None
+
+
+def key_string(cloud: Cloud, name: str) -> Secret:
+    """Return a key's value by its resource name; it is kept nowhere. Raises ProviderError."""
+    found = cloud.strings.send("GET", f"/v2/{name}/keyString", again=True).at("keyString")
+    if not isinstance(found, str) or not found:
+        raise refusal(cloud.strings.who, Problem.UNREADABLE)
+    return Secret(found)
 
 
 def _fingerprint(setting: Setting) -> str | None:

@@ -91,7 +91,8 @@ class Manifest:
     """A whole manifest; ``positions`` maps JSON pointers (``/models/gpt-4o``) to places.
 
     ``cursor_team`` holds what is said of the team's account at Cursor itself (``admin_key``,
-    ``api_base``).
+    ``api_base``). ``prices`` holds prices of a million tokens by model (``input``, ``output``,
+    ``cache_read``, ``currency``).
     """
 
     file: str
@@ -102,6 +103,7 @@ class Manifest:
     models: Mapping[str, ModelEntry] = field(default_factory=lambda: EMPTY)
     budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     cursor_team: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     policy: Policy = Policy()
     positions: Mapping[str, Position] = field(default_factory=lambda: EMPTY)
 

@@ -42,19 +42,17 @@ def agreed(chosen: tuple[str, ...]) -> frozenset[str]:
 
 def _generating() -> str:
     from reconciler.manifest import load
-    from reconciler.pricing import price
+    from reconciler.pricing import Tokens, of_model
     from reconciler.systems.account.probe import TOKENS
 
     manifest, named = load(options.manifest_path()), options.given("system", ())
     models = [m for m in manifest.models.values() if m.enabled and not m.absent]
     wanted = [m for m in models if not named or (m.provider or m.endpoint) in named]
     alone = (not named or "azure" in named) and _deployment_alone(manifest)
-    prices = [
-        price(m.provider or m.endpoint or "", m.id, tokens_in=TOKENS_IN, tokens_out=TOKENS)
-        for m in wanted
-    ]
-    total = sum((p.amount for p in prices if p is not None), Decimal())
-    unknown = sum(p is None for p in prices) + alone
+    prices = [of_model(manifest, model) for model in wanted]
+    asked = Tokens(sent=TOKENS_IN, answered=TOKENS)
+    total = sum((p.of(asked).amount for p in prices if p and p.currency == "USD"), Decimal())
+    unknown = sum(p is None or p.currency != "USD" for p in prices) + alone
     more = f", and {unknown} whose price is not known" if unknown else ""
     each = f"one to each of {len(wanted)} models" if len(wanted) != 1 else "one to 1 model"
     each += " and one to Azure" if alone else ""

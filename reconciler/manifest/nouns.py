@@ -31,6 +31,7 @@ def build(document: Document, folder: Path, data: Mapping[str, Any]) -> Manifest
         models={n: _model(n, e) for n, e in _entries(data, "models")},
         budgets={n: _plain(e) for n, e in _entries(data, "budgets")},
         cursor_team=_plain(data.get("cursor_team") or {}),
+        prices=dict(_entries(data, "prices")),
         policy=_policy(data.get("policy") or {}),
         positions=document.positions,
     )

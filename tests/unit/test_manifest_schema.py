@@ -85,7 +85,8 @@ def test_unknown_keys_are_refused_with_the_nearest_known_one():
         (
             "/zzz",
             "unknown key 'zzz'",
-            "known here: version, team, providers, endpoints, models, budgets, cursor_team, policy",
+            "known here: version, team, providers, endpoints, models, budgets, cursor_team, policy,"
+            " prices",
         ),
     ]
     assert (found[1].position.line, found[1].position.column) == (3, 32)
@@ -99,14 +100,16 @@ def test_an_unknown_key_of_a_newer_minor_version_is_named_as_such():
     assert "later version" in found[1].message
 
 
-@pytest.mark.parametrize("name", ["extends", "when", "locked", "prices"])
+@pytest.mark.parametrize("name", ["extends", "when", "locked"])
 def test_reserved_sections_are_refused_as_reserved(name):
     found = only(f"{name}: x")
     assert (found.code, found.path) == ("BYOK003", f"/{name}")
     assert "reserved for a later version" in found.message
 
 
-@pytest.mark.parametrize("section", ["providers", "endpoints", "models", "budgets", "policy"])
+@pytest.mark.parametrize(
+    "section", ["providers", "endpoints", "models", "budgets", "policy", "prices"]
+)
 def test_a_section_whose_lines_are_all_commented_out_is_empty(section):
     accepted(f"{section}:\n  # nothing yet")
 
@@ -163,6 +166,14 @@ def test_a_section_whose_lines_are_all_commented_out_is_empty(section):
         ("endpoints: {a: {}}", "/endpoints/a", "an endpoint needs its type and base_url"),
         ("endpoints: {a: {type: x, base_url: 'https://h'}}", "/endpoints/a/type", "known values"),
         ("endpoints: {a b: {type: custom, base_url: 'https://h'}}", "/endpoints", "a name is"),
+        ("prices: {m: {input: 1}}", "/prices/m", "a price has both directions"),
+        ("prices: {m: {input: -1, output: 2}}", "/prices/m/input", "at least 0"),
+        ("prices: {m: {input: a lot, output: 2}}", "/prices/m/input", "a number"),
+        (
+            "prices: {m: {input: 1, output: 2, currency: usd}}",
+            "/prices/m/currency",
+            "three capital letters",
+        ),
         ("budgets: {b: {provider: openai}}", "/budgets/b", "a budget needs its amount"),
         ("budgets: {b: {monthly_usd: 5}}", "/budgets/b", "names its provider or endpoint"),
         (

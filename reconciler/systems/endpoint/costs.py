@@ -9,6 +9,7 @@ from typing import Any, Final
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.money import Money
 from reconciler.origins import built_in
+from reconciler.pricing import LOCAL
 from reconciler.spec import Endpoint
 from reconciler.systems.account import Answer, Client, Dialect, Line, Setting, Spend, Untold
 from reconciler.systems.account.answers import refusal
@@ -22,9 +23,7 @@ from reconciler.systems.endpoint.litellm_teams import Desk as Proxy, team_rows
 from reconciler.systems.endpoint.management import admin
 from reconciler.systems.endpoint.openrouter_rows import Desk, key_rows, single, workspace_id
 from reconciler.systems.endpoint.quirks import TYPES
-
-LOCAL: Final = ("ollama", "lmstudio", "vllm")
-"""Types that run on machines of one's own."""
+from reconciler.systems.endpoint.sight import api
 
 ZERO: Final = Money.of(0, CURRENCY)
 Sums = dict[tuple[date, str], tuple[Money, int, int]]
@@ -62,7 +61,7 @@ def _own_key(setting: Setting, endpoint: Endpoint, day: date) -> Spend | Untold:
         return Untold("none of the references in key exists here", "store the key, or name it")
     quirks = TYPES[endpoint.type]
     client = setting.door.connect(
-        endpoint.base_url, Dialect(quirks.who, quirks.classify), bearer(key.secret)
+        api(endpoint), Dialect(quirks.who, quirks.classify), bearer(key.secret)
     )
     used = amount(client.get("key").at("data", "usage_monthly"))
     if used is None:

@@ -93,7 +93,8 @@ def _unreachable(manifest: Manifest) -> Iterator[Diagnostic]:
 
 def _unversioned(manifest: Manifest) -> Iterator[Diagnostic]:
     for endpoint in manifest.endpoints.values():
-        if not _VERSION_PART.search(endpoint.base_url.partition("://")[2]):
+        own = endpoint.type == "litellm" and endpoint.base_url.rstrip("/").endswith("/cursor")
+        if not own and not _VERSION_PART.search(endpoint.base_url.partition("://")[2]):
             path = f"/endpoints/{endpoint.name}/base_url"
             what = "the base URL names no API version, and Cursor adds none"
             way_out = "end it with /v1, or with the path that the vendor names"

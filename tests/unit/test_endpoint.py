@@ -267,6 +267,15 @@ def test_openrouter_tells_of_the_key_itself(router):
     assert asked(router.simulator) == ["/key", "/models/user"]
 
 
+def test_what_lies_beside_a_gateways_own_path_for_cursor_is_found(router, proxy):
+    router.entry["base_url"] += "/cursor"
+    assert said(router.write().look())["gw/key/gw"].startswith("alive")
+    assert asked(router.simulator)[0] == "/key"
+    proxy.entry["base_url"] = proxy.entry["base_url"].removesuffix("/v1") + "/cursor"
+    assert "accepts the key" in said(proxy.write().look())["gw/key/gw"]
+    assert "/v1/models" in asked(proxy.simulator)
+
+
 def test_a_model_the_key_may_not_use(router):
     router.simulator.hidden = {"openai/gpt-5.2"}
     assert codes(router.write(models=["openai/gpt-5.2"]).look()) == ["BYOK132"]

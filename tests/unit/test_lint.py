@@ -117,6 +117,12 @@ def test_byok104_the_base_url_names_no_version(url, told):
     assert found("BYOK104", endpoints=[endpoint(url=url)]) == expected
 
 
+@pytest.mark.parametrize(("kind", "told"), [("litellm", False), ("custom", True)])
+def test_byok104_litellms_own_path_for_cursor(kind, told):
+    at = endpoint(url="https://h.example/cursor").replace("custom", kind)
+    assert bool(found("BYOK104", endpoints=[at])) is told
+
+
 @pytest.mark.parametrize(
     ("providers", "endpoints", "expected"),
     [

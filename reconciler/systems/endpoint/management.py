@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.origins import built_in
 from reconciler.spec import Endpoint
 from reconciler.systems.account import Credential, Setting
-from reconciler.systems.endpoint.sight import root
+from reconciler.systems.endpoint.sight import api, root
 
 MANAGED: Final = ("openrouter", "litellm")
 """The types whose management API byok knows (November 2026)."""
@@ -15,7 +15,7 @@ MANAGED: Final = ("openrouter", "litellm")
 
 def place(endpoint: Endpoint) -> str:
     """Return where the management API is, unless the manifest says: LiteLLM's is beside /v1."""
-    own = root(endpoint.base_url) if endpoint.type == "litellm" else endpoint.base_url
+    own = root(api(endpoint)) if endpoint.type == "litellm" else api(endpoint)
     return str(endpoint.account.get("api_base") or own)
 
 

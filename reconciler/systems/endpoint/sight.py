@@ -37,6 +37,18 @@ def root(base: str) -> str:
     return re.sub(r"/v1/?$", "", base).rstrip("/")
 
 
+def api(endpoint: Endpoint) -> str:
+    """Return where an endpoint's API is: its base URL without a gateway's own path for Cursor.
+
+    OpenRouter's is ``/api/v1/cursor``, LiteLLM's ``/cursor`` in place of ``/v1`` (their guides for
+    Cursor, November 2026); keys, models and all the rest lie beside it.
+    """
+    plain, cursor, rest = endpoint.base_url.rstrip("/").rpartition("/cursor")
+    if not cursor or rest or endpoint.type not in ("openrouter", "litellm"):
+        return endpoint.base_url
+    return plain if endpoint.type == "openrouter" else f"{plain.removesuffix('/v1')}/v1"
+
+
 def unless_closed(look: Callable[[], Sight]) -> Callable[[], Sight]:
     """Leave out what is closed to an admin key: the kinds of resource say so, once."""
 
@@ -78,7 +90,7 @@ def _looked(setting: Setting, endpoint: Endpoint) -> Sight:
     if _here(parts.hostname) and not _listens(parts):
         return _silent(setting, quirks.who)
     client = setting.door.connect(
-        endpoint.base_url,
+        api(endpoint),
         Dialect(quirks.who, quirks.classify),
         keyless if credential is None else bearer(credential.secret),
         also=(COMPLETIONS,) if "generate" in setting.probes else (),
@@ -206,7 +218,7 @@ def _catalogue(setting: Setting, client: Client) -> Sight:
 
 
 def _litellm(setting: Setting, endpoint: Endpoint, quirks: Quirks, client: Client) -> Sight:
-    top = root(endpoint.base_url)
+    top = root(api(endpoint))
     client.get(top + quirks.alive)
     answer = client.get("models")
     facts = openai_list(answer)

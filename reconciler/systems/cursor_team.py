@@ -9,11 +9,21 @@ from typing import Any, Final
 from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.render.words import few
 from reconciler.spec import CURSOR_TEAM
-from reconciler.systems.account import Account, Client, Credential, Dialect, Setting, Sight, Untold
+from reconciler.systems.account import (
+    Account,
+    Client,
+    Credential,
+    Dialect,
+    Issuer,
+    Setting,
+    Sight,
+    Untold,
+)
 from reconciler.systems.account.findings import not_probed
 from reconciler.systems.account.signing import basic
 
 BASE: Final = "https://api.cursor.com"
+DASHBOARD: Final = "https://cursor.com/dashboard"
 DAYS: Final = 30
 """The longest span of one usage report (Cursor's Admin API, November 2026)."""
 
@@ -53,6 +63,12 @@ def account(setting: Setting) -> Account:
         survey=(lambda: _usage(setting, client), lambda: _models(setting, client)),
         forget=client.forget,
     )
+
+
+def issuer(_setting: Setting) -> Issuer:
+    """Say where a person makes the Admin API's key, which is no key of Cursor's own settings."""
+    how, why = "a person makes the key in the team's dashboard", "Cursor's API makes no keys"
+    return Issuer(how, by_hand=DASHBOARD, why=why)
 
 
 def spent(_setting: Setting, _day: date | None = None) -> Untold:

@@ -62,12 +62,18 @@ def check(body: Any, fields: dict[str, Any], needed: tuple[str, ...] = ()) -> di
 
 
 PERIODS = ("daily", "weekly", "monthly")
+USAGE = tuple(
+    f"{kind}{span}"
+    for kind in ("usage", "byok_usage")
+    for span in ("", "_daily", "_weekly", "_monthly")
+)
 
 
 class OpenRouter(Simulator):
     """One OpenRouter account: ordinary keys, management keys, guardrails, two workspaces.
 
-    ``page`` is the size of its pages (the real one's is 100).
+    ``page`` is the size of its pages (the real one's is 100). A key that is made from now on is
+    refused for its first ``late`` requests.
     """
 
     prefix = "openrouter"
@@ -77,6 +83,12 @@ class OpenRouter(Simulator):
         "limit": (FLOAT, True),
         "limit_reset": (PERIODS, True),
         "include_byok_in_limit": (BOOL, False),
+    }
+    NEW_KEY: ClassVar = {
+        **KEY,
+        "creator_user_id": (TEXT, True),
+        "expires_at": (TEXT, True),
+        "workspace_id": (TEXT, False),
     }
     RAIL: ClassVar = {
         "name": (TEXT, False),
@@ -110,6 +122,8 @@ class OpenRouter(Simulator):
         self.hidden: set[str] = set()
         self.user_models = True
         self.number = 0
+        self.late = 0
+        self.waiting: dict[str, int] = {}
         self.add_key("cursor-team", key)
 
     def _workspace(self, name: str, slug: str) -> dict[str, Any]:
@@ -185,6 +199,28 @@ class OpenRouter(Simulator):
         self.rails.append(row)
         return row
 
+    def alive(self, secret: str) -> bool:
+        """Tell whether a value is an ordinary key's, which nobody deleted or disabled."""
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        return any(k["hash"] == digest and not k["disabled"] for k in self.keys)
+
+    def _new_key(self, request: Request) -> Response:
+        """Make a key; its value is shown this once."""
+        body = check(request.json, self.NEW_KEY, ("name",))
+        if not body["name"]:
+            raise Invalid("name: too short")
+        if body.get("limit") is not None and body["limit"] < 0:
+            raise Invalid("limit: negative")
+        place = body.get("workspace_id", self.workspaces[0]["id"])
+        if place not in {each["id"] for each in self.workspaces}:
+            raise Invalid("workspace_id: invalid uuid")
+        self.number += 1
+        value = "sk-or-" + "v1-" + hashlib.sha256(f"openrouter {self.number}".encode()).hexdigest()
+        unused = dict.fromkeys(USAGE, 0)
+        row = self.add_key(**{**body, "secret": value, **unused, "workspace_id": place})
+        self.waiting[row["hash"]] = self.late
+        return Response(201, {"data": self._key_shown(row), "key": value})
+
     def snapshot(self) -> str:
         return json.dumps([self.keys, self.rails, self.assigned], sort_keys=True)
 
@@ -201,7 +237,9 @@ class OpenRouter(Simulator):
         digest = hashlib.sha256(secret.encode()).hexdigest()
         own = next((k for k in self.keys if k["hash"] == digest), None)
         manages = secret == self.management_key
-        if not manages and (own is None or own["disabled"]):
+        early = self.waiting.get(digest, 0)
+        self.waiting[digest] = max(early - 1, 0)
+        if not manages and (early or not self.alive(secret)):
             return self.error(401, "User not found.")
         try:
             return self._route(request, own, manages=manages)
@@ -228,7 +266,9 @@ class OpenRouter(Simulator):
                 return self._paged(request, self.workspaces, total=True)
             case "GET", "keys":
                 return self._list_keys(request)
-            case (("GET" | "PATCH"), "keys", digest):
+            case "POST", "keys":
+                return self._new_key(request)
+            case (("GET" | "PATCH" | "DELETE"), "keys", digest):
                 return self._one_key(request, digest)
             case (("GET" | "POST"), "guardrails"):
                 return self._guardrails(request)
@@ -247,11 +287,7 @@ class OpenRouter(Simulator):
             "limit": None,
             "limit_reset": None,
             "include_byok_in_limit": False,
-            **{
-                f"{kind}{span}": 0
-                for kind in ("usage", "byok_usage")
-                for span in ("", "_daily", "_weekly", "_monthly")
-            },
+            **dict.fromkeys(USAGE, 0),
         }
         hidden = ("hash", "name", "disabled", "workspace_id", "created_at", "updated_at")
         shown = {k: v for k, v in row.items() if k not in hidden}
@@ -316,6 +352,10 @@ class OpenRouter(Simulator):
         row = next((k for k in self.keys if k["hash"] == digest), None)
         if row is None:
             return self.error(404, "Resource not found")
+        if request.method == "DELETE":
+            self.keys.remove(row)
+            self.assigned.pop(digest, None)
+            return Response(200, {"deleted": True})
         if request.method == "PATCH":
             body = check(request.json, self.KEY)
             if body.get("limit") is not None and body["limit"] < 0:
@@ -400,6 +440,7 @@ class LiteLLM(Simulator):
     """A LiteLLM proxy 1.106.2 with a database, or without (``database=False``).
 
     What it answers without one was measured; with one, it follows its source and description.
+    A key that is made from now on is refused for its first ``late`` requests.
     """
 
     prefix = "litellm"
@@ -427,6 +468,15 @@ class LiteLLM(Simulator):
         "blocked": (BOOL, True),
     }
 
+    NEW_KEY: ClassVar = {
+        **KEY,
+        "team_id": (TEXT, True),
+        "user_id": (TEXT, True),
+        "max_parallel_requests": (INT, True),
+        "allowed_routes": (LIST, True),
+        "duration": (TEXT, True),
+    }
+
     def __init__(self, key: str, master_key: str, *, database: bool = True, page: int = 2) -> None:
         super().__init__()
         self.master_key, self.database, self.page = master_key, database, page
@@ -435,6 +485,8 @@ class LiteLLM(Simulator):
         self.keys: list[dict[str, Any]] = []
         self.budgets: list[dict[str, Any]] = [{"budget_id": "free-tier", "max_budget": 1.0}]
         self.number = 0
+        self.late = 0
+        self.waiting: dict[str, int] = {}
         self.add_key("cursor", key)
 
     def add_team(self, alias: str, **more: Any) -> dict[str, Any]:
@@ -519,10 +571,11 @@ class LiteLLM(Simulator):
         )
         admin = secret == self.master_key
         if not admin and row is None:
-            message = (
-                "Authentication Error, Invalid proxy server token passed. Unable to find token"
-            )
-            return self.error(401, "token_not_found_in_db", message, "key")
+            return self.unknown()
+        early = self.waiting.get(secret, 0)
+        self.waiting[secret] = max(early - 1, 0)
+        if early:
+            return self.unknown()
         if row is not None and row["blocked"]:
             return self.error(401, "auth_error", "Authentication Error, Key is blocked.", "None")
         try:
@@ -531,6 +584,15 @@ class LiteLLM(Simulator):
             return Response(
                 422, {"detail": [{"loc": ["body"], "msg": str(error), "type": "value_error"}]}
             )
+
+    def unknown(self) -> Response:
+        message = "Authentication Error, Invalid proxy server token passed. Unable to find token"
+        return self.error(401, "token_not_found_in_db", message, "key")
+
+    def alive(self, secret: str) -> bool:
+        """Tell whether a value is a virtual key's, which nobody deleted or blocked."""
+        token = hashlib.sha256(secret.encode()).hexdigest()
+        return any(k["token"] == token and not k["blocked"] for k in self.keys)
 
     def _without(self, request: Request, secret: str) -> Response:
         """Answer as the real one did without a database."""
@@ -589,6 +651,10 @@ class LiteLLM(Simulator):
                 return self._delete_team(request)
             case "POST", "/key/update":
                 return self._update_key(request)
+            case "POST", "/key/generate":
+                return self._new_key(request)
+            case "POST", "/key/delete":
+                return self._delete_keys(request)
             case _:
                 return Response(404, {"detail": "Not Found"})
 
@@ -661,6 +727,41 @@ class LiteLLM(Simulator):
         self.teams = [t for t in self.teams if t["team_id"] not in gone]
         self.keys = [k for k in self.keys if k["team_id"] not in gone]
         return Response(200, len(gone))
+
+    def _new_key(self, request: Request) -> Response:
+        """Make a key, whose value is shown this once; an alias is one key's only."""
+        body = check(request.json, self.NEW_KEY)
+        alias, team = body.pop("key_alias", None), body.get("team_id")
+        if alias is not None and any(k["key_alias"] == alias for k in self.keys):
+            message = f"Key with alias '{alias}' already exists. Unique key aliases are required."
+            return self.error(400, "bad_request_error", message, "key_alias")
+        if team is not None and team not in {t["team_id"] for t in self.teams}:
+            return self.detail(404, f"Team doesn't exist in db. Team={team}.")
+        if fault := self._budget_fault(body, {"max_budget": None, "soft_budget": None}):
+            return fault
+        self.number += 1
+        digest = hashlib.sha256(f"litellm {self.number}".encode()).hexdigest()
+        value = body.pop("key", None) or "sk-" + digest[:22]
+        given = {name: each for name, each in body.items() if each is not None}
+        row = self.add_key(alias, value, **{"spend": 0.0, "last_active": None, **given})
+        self.waiting[value] = self.late
+        shown = {name: row[name] for name in (*self.NEW_KEY, "key_name", "token") if name in row}
+        return Response(200, {**shown, "key": value, "token_id": row["token"]})
+
+    def _delete_keys(self, request: Request) -> Response:
+        """Delete keys by value or hash; as the real one, it knows none only if all are unknown."""
+        both = {"keys": (LIST, True), "key_aliases": (LIST, True)}
+        asked = check(request.json, both).get("keys") or []
+        tokens = [
+            hashlib.sha256(each.encode()).hexdigest() if each.startswith("sk-") else each
+            for each in asked
+        ]
+        found = [k for k in self.keys if k["token"] in tokens]
+        if not found:
+            message = "{'error': 'No keys found'}"
+            return self.error(404, "internal_server_error", message, "None")
+        self.keys = [k for k in self.keys if k not in found]
+        return Response(200, {"deleted_keys": asked})
 
     def _update_key(self, request: Request) -> Response:
         body = check(request.json, self.KEY)

@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.spec import Endpoint
 from reconciler.systems.account import Account, Credential, Setting, Sight
 from reconciler.systems.endpoint.costs import spent
+from reconciler.systems.endpoint.issuer import issuer
 from reconciler.systems.endpoint.litellm import opened as open_litellm
 from reconciler.systems.endpoint.management import admin, place
 from reconciler.systems.endpoint.openrouter import opened as open_openrouter
@@ -41,4 +42,4 @@ def account(setting: Setting) -> Account:
     return MANAGED[endpoint.type](setting, endpoint, *found, look)
 
 
-__all__ = ["account", "spent"]
+__all__ = ["account", "issuer", "spent"]

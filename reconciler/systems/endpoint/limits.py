@@ -176,6 +176,14 @@ def dollars(value: Value) -> float | None:
     return Money.parse(value).number if isinstance(value, str) and not nothing(value) else None
 
 
+def ordered_limit(who: str, limit: Money) -> float:
+    """Return a new key's limit as JSON's number. Raises ProviderError for another currency."""
+    if limit.currency != CURRENCY:
+        what = f"counts in {CURRENCY}, and a limit in {limit.currency} was ordered"
+        raise refusal(who, Problem.UNSUPPORTED, what, f"order it in {CURRENCY}")
+    return limit.number
+
+
 def limited(given: Mapping[str, Any]) -> dict[str, Value]:
     """Return the attributes of a manifest's ``limit_usd`` and ``limit_reset``.
 

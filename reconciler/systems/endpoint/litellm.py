@@ -139,7 +139,8 @@ def _wanted_key(entry: Row) -> dict[str, Value]:
     return wanted | ({"disabled": entry["disabled"]} if "disabled" in entry else {})
 
 
-def _key_rows(desk: Desk) -> list[Row]:
+def key_rows(desk: Desk) -> list[Row]:
+    """Return all virtual keys; ``token`` is the SHA-256 of a key's value."""
     params = {"return_full_object": "true", "size": 100, "page": 1}
     return list(items(pages(desk.client, "key/list", _next_page, params), "keys"))
 
@@ -158,13 +159,13 @@ def _keys(desk: Desk) -> Named:
             "disabled": bool(row.get("blocked")),
             **given_in(row),
         }
-        for row in _key_rows(desk)
+        for row in key_rows(desk)
         if row.get("key_alias")
     }
 
 
 def _write_key(desk: Desk, name: str, now: Attrs, goal: Attrs) -> None:
-    row = next((each for each in _key_rows(desk) if each.get("key_alias") == name), None)
+    row = next((each for each in key_rows(desk) if each.get("key_alias") == name), None)
     if row is None:
         raise refusal(desk.client.who, Problem.NOT_THERE, NO_KEY)
     body: dict[str, Any] = {"key": row["token"], **given_body(now, goal)}
@@ -179,7 +180,7 @@ def _write_key(desk: Desk, name: str, now: Attrs, goal: Attrs) -> None:
 
 def _keys_seen(setting: Setting, endpoint: Endpoint, desk: Desk) -> Sight:
     teams = {row.get("team_id"): alias for alias, row in team_rows(desk, "").items()}
-    found = _key_rows(desk)
+    found = key_rows(desk)
     mine = setting.credential(endpoint.key, endpoint.base_url, own=True)
     return listed(
         setting,

@@ -63,7 +63,7 @@ def _admin(manifest: Manifest, admin: Document) -> Iterator[Diagnostic]:
 
 
 def shown(document: Document) -> dict[str, str]:
-    """Return every name that the models of Cursor's catalog go by, with the one they are kept by."""
+    """Return every name that models of Cursor's catalog go by, with the one they are kept by."""
     return {text: str(entry.get("name")) for entry in _entries(document) for text in _names(entry)}
 
 

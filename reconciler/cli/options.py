@@ -44,10 +44,13 @@ _COMMON = (
     _option("--no-color", is_flag=True, help="No colours (NO_COLOR)."),
     _option("-v", "--verbose", is_flag=True, help="Show everything, one line each."),
 )
+_ORIGIN = _option(
+    "--allow-origin", multiple=True, metavar="URL", help="Approve an origin for its key."
+)
 _LIFTING = (
     _option("--allow-many", is_flag=True, help="Lift the 30 % rule once."),
     _option("--allow-irreversible", is_flag=True, help="Allow irreversible steps once."),
-    _option("--allow-origin", multiple=True, metavar="URL", help="Approve an origin for its key."),
+    _ORIGIN,
     _option("--take-over", is_flag=True, help="Take addresses over from another team."),
 )
 _EXEC = _option("--allow-exec", is_flag=True, help="Let exec:// references run.")
@@ -63,6 +66,11 @@ def common(command: Command) -> Command:
 def resolving(command: Command) -> Command:
     """Add the options of a command that resolves secrets."""
     return _EXEC(command)
+
+
+def approving(command: Command) -> Command:
+    """Add the one flag that lets a command meet an origin nobody approved yet."""
+    return _ORIGIN(command)
 
 
 def lifting(command: Command) -> Command:

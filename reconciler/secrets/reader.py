@@ -65,6 +65,16 @@ class Reader:
         found = sops_file.scalar(self._sealed(name, ref.text)[1], pointer)
         return found if isinstance(found, str) else None
 
+    def sealed(self, name: str) -> sops_file.SopsFile:
+        """Return what a SOPS file says of itself; decrypts nothing. Raises SecretError."""
+        return self._sealed(name, f"sops://{name}")[1]
+
+    def unlock(self, name: str) -> None:
+        """Decrypt a whole SOPS file, as a first reference to it would. Raises SecretError."""
+        where = f"sops://{name}"
+        real, sealed = self._sealed(name, where)
+        self._opened(name, real, sealed, where)
+
     def _read(self, ref: Reference) -> Secret:
         from reconciler.secrets import env, exec as command, file, keyring_store, onepassword
 
@@ -97,16 +107,19 @@ class Reader:
                 raise SecretError(SecretProblem.NO_ITEM, ref.text, what, "add it: sops edit FILE")
             case sops_file.Plain(text):
                 raise SecretError(SecretProblem.UNUSABLE, ref.text, text, "encrypt it with sops")
-        if self._offline and not sops_file.local(sealed):
-            raise _left_out(ref.text)
-        values: sops.Values = self._once(
-            "opened", str(real), lambda: self._decrypt(sealed, f"sops://{name}")
-        )
-        found = values.get(pointer, "nothing")
+        found = self._opened(name, real, sealed, ref.text).get(pointer, "nothing")
         if isinstance(found, str):
             what = f"there is {found} at {pointer}, not text"
             raise SecretError(SecretProblem.UNUSABLE, ref.text, what, "store the key as text")
         return usable(found, ref.text)
+
+    def _opened(self, name: str, real: Path, sealed: sops_file.SopsFile, where: str) -> sops.Values:
+        if self._offline and not sops_file.local(sealed):
+            raise _left_out(where)
+        values: sops.Values = self._once(
+            "opened", str(real), lambda: self._decrypt(sealed, f"sops://{name}")
+        )
+        return values
 
     def _sealed(self, name: str, where: str) -> tuple[Path, sops_file.SopsFile]:
         real = locate(self._folder, name, where)

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler import errors, schemas
 from reconciler.cli import COMMANDS, cli
+from reconciler.doctor.codes import CODES as DOCTORS
 from reconciler.manifest import parse
 from reconciler.manifest.codes import CODES
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FORMATS = ("plan", "apply", "status", "history", "validate", "error")
+FORMATS = ("plan", "apply", "rotate", "status", "history", "doctor", "explain", "validate", "error")
 
 
 def read(page: str) -> str:
@@ -138,14 +139,15 @@ def test_every_value_of_an_enumeration_is_told():
     assert names - coded(read("manifest.md")) == set()
 
 
-def test_every_lint_code_is_told_once():
-    told = re.findall(r"^### (BYOK\d{3}): ", read("lint.md"), re.MULTILINE)
-    assert sorted(told) == sorted(CODES)
+@pytest.mark.parametrize(("page", "codes"), [("lint.md", CODES), ("doctor.md", DOCTORS)])
+def test_every_code_is_told_once_by_its_title(page, codes):
+    told = re.findall(r"^### (BYOK\d{3}): (.+)$", read(page), re.MULTILINE)
+    assert sorted(told) == sorted(codes.items())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_code_that_a_page_names_exists(page):
-    assert set(re.findall(r"\bBYOK\d{3}\b", page.read_text("utf-8"))) <= CODES.keys()
+    assert set(re.findall(r"\bBYOK\d{3}\b", page.read_text("utf-8"))) <= {*CODES, *DOCTORS}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

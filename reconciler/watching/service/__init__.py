@@ -1,0 +1,1 @@
+"""Have the operating system make the rounds: rendered, installed on request, taken away."""

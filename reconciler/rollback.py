@@ -28,7 +28,7 @@ from reconciler.planner import Verdict, action
 from reconciler.session import Session, with_copies
 from reconciler.survey import Planned, make_plan
 
-UNDOABLE = ("apply", "destroy", "rollback", "watch")
+UNDOABLE = ("apply", "destroy", "rollback", "rotate", "watch")
 
 
 def roll_back(

@@ -24,7 +24,7 @@ def place(desk: Desk, rotation: Rotation) -> None:
     session, at = _fresh(desk), slot(desk.session, rotation.system)
     if not rotation.cursor or at is None:
         return
-    _, outcome = apply_plan(session, _scope(session, at), _agreed)
+    _, outcome = apply_plan(session, _scope(session, at), _agreed, command="rotate")
     for note in outcome.notes:
         session.aloud.append(note)
     if outcome.failed:

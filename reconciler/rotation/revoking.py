@@ -25,7 +25,7 @@ def revoke(desk: Desk, rotation: Rotation, old: Values, new: Values) -> None:
     target = now_id or ("" if _slots(rotation) else rotation.old_id)
     if target and desk.issuer.revoke is not None:
         desk.issuer.revoke(target)
-    _see_it_dead(desk, rotation, old, told=bool(target))
+    _see_it_dead(desk, rotation, old, told=bool(target or rotation.old_id))
 
 
 def _slots(rotation: Rotation) -> bool:

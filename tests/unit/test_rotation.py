@@ -252,7 +252,7 @@ def test_rollback_never_brings_a_revoked_key_back(bench):
     bench.rotate("openai", grace=0)
     with bench.session() as session:
         number = next(
-            run.id for run in session.ledger.runs() if run.command == "apply" and run.steps
+            run.id for run in session.ledger.runs() if run.command == "rotate" and run.steps
         )
         planned, _ = roll_back(session, number, lambda _: True)
     told = [seen.text for seen in planned.plan.observations]

@@ -11,10 +11,14 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from reconciler.accounts import open_issuer
 from reconciler.engine import apply_plan
 from reconciler.model import Scope
+from reconciler.money import Money
 from reconciler.session import writing
+from reconciler.systems.account import Order, Trial
 from tests.contract import test_endpoint_litellm as litellm, test_endpoint_openrouter as openrouter
+from tests.contract.issuer_contract import setting_of
 from tests.prism import prism
 from tests.simulators.endpoints import LiteLLM, OpenRouter
 from tests.simulators.server import serve
@@ -24,7 +28,22 @@ from tests.unit.accounts import options, write_manifest
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 OPENROUTER = "openrouter-openapi-2026-08-22.yaml"
+MADE = "GenerateKeyResponse"
+ISSUED = "byok-acme-0123abcd"
 LITELLM = "litellm-proxy-openapi-1.106.2.json"
+
+
+def issue(chosen):
+    """Make a key in another's place, with a limit of its own, and revoke it."""
+    with writing(chosen, "rotate") as session:
+        issuer = open_issuer(setting_of(session, "gw", judged=True))
+        old = next((key.id for key in issuer.listed()), "")
+        made = issuer.make(Order(ISSUED, old=old, limit=Money.of("12.5")))
+        assert issuer.identify(made.values) == made.id
+        assert issuer.attempt(made.values) is Trial.ALIVE
+        issuer.revoke(made.id)
+        assert issuer.attempt(made.values) is Trial.DEAD
+        issuer.revoke(made.id)
 
 
 def recorded(simulator, folder, entry, wishes, keys):
@@ -48,6 +67,8 @@ def recorded(simulator, folder, entry, wishes, keys):
             asked = options(folder, base, probes=frozenset({"generate"}))
             lifted = replace(asked, allow_irreversible=True, allow_many=True)
             for removing in (False, True)[: 1 + (number == len(wishes))]:
+                if removing:
+                    issue(asked)
                 with writing(lifted, "apply") as session:
                     done = apply_plan(session, Scope(("gw",)), lambda _: True, removing=removing)
                     assert done[1].failed == ()
@@ -156,6 +177,7 @@ def faults(answer):
 def test_every_request_to_openrouter_fits(router_journey, openrouter_served):
     asked = unlike(router_journey)
     assert {r.method for r in asked} == {"GET", "POST", "PATCH", "DELETE"}
+    assert any((r.method, r.path) == ("POST", "/keys") for r in asked)
     assert any(r.path.endswith("/assignments/keys/remove") for r in asked)
     assert any(r.path == "/chat/completions" for r in asked)
     for request in asked:
@@ -166,6 +188,7 @@ def test_every_request_to_litellm_fits(proxy_journey, litellm_served):
     asked = unlike(proxy_journey)
     posted = {r.path for r in asked if r.method == "POST"}
     assert {"/team/new", "/team/update", "/team/delete", "/key/update"} <= posted
+    assert {"/key/generate", "/key/delete"} <= posted
     for request in asked:
         assert faults(replay(litellm_served, request)) == [], (request.method, request.path)
 
@@ -175,6 +198,11 @@ ROUTER_BAD = [
     ("PATCH", "/keys/{key}", {"limit_reset": "yearly"}),
     ("PATCH", "/keys/{key}", {"disabled": "yes"}),
     ("PATCH", "/keys/{key}", {"include_byok_in_limit": None}),
+    ("POST", "/keys", {}),
+    ("POST", "/keys", {"name": ""}),
+    ("POST", "/keys", {"name": "k", "limit": "fifty"}),
+    ("POST", "/keys", {"name": "k", "limit_reset": "yearly"}),
+    ("POST", "/keys", {"name": "k", "workspace_id": "lab"}),
     ("POST", "/guardrails", {}),
     ("POST", "/guardrails", {"name": "g", "limit_usd": "5", "reset_interval": "daily"}),
     ("POST", "/guardrails", {"name": "g", "limit_usd": 5, "reset_interval": "hourly"}),
@@ -196,6 +224,10 @@ PROXY_BAD = [
     ("POST", "/team/delete", {"team_ids": "t"}),
     ("POST", "/key/update", {"key": "k", "blocked": []}),
     ("POST", "/key/update", {"key": "k", "rpm_limit": "9"}),
+    ("POST", "/key/generate", {"max_budget": "lots"}),
+    ("POST", "/key/generate", {"models": "all"}),
+    ("POST", "/key/generate", {"key_alias": 7}),
+    ("POST", "/key/delete", {"keys": "k"}),
     ("GET", "/key/list?size=101", None),
     ("GET", "/key/list?page=0", None),
 ]
@@ -242,13 +274,14 @@ def test_every_answer_of_the_simulated_openrouter_fits_its_schema(
     assert len(seen) >= 12
 
 
-def test_the_key_list_of_the_simulated_proxy_fits_its_schema(proxy_journey):
+def test_the_keys_of_the_simulated_proxy_fit_their_schemas(proxy_journey):
     described = json.loads(spec(LITELLM).read_text(encoding="utf-8"))
     schema = {"$ref": "#/components/schemas/KeyListResponseObject"}
     whole = {"components": described["components"], **schema}
     teams = {"$ref": "#/components/schemas/LiteLLM_TeamTable"}
     table = {"components": described["components"], "type": "array", "items": teams}
-    read = {"/key/list": whole, "/team/list": table}
+    made = {"components": described["components"], "$ref": "#/components/schemas/" + MADE}
+    read = {"/key/list": whole, "/team/list": table, "/key/generate": made}
     seen = [(r.path, a.body) for r, a in proxy_journey if r.path in read]
     assert {path for path, _ in seen} == set(read)
     for path, body in seen:

@@ -10,10 +10,14 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconciler.accounts import open_issuer
 from reconciler.engine import apply_plan
 from reconciler.model import Scope
 from reconciler.money import Money
+from reconciler.secrets import Secret
 from reconciler.session import reading, writing
+from reconciler.systems.account import Order, Trial
+from tests.contract.issuer_contract import setting_of
 from tests.prism import prism
 from tests.simulators.openai import ADMIN_KEY, KEY, OpenAI
 from tests.simulators.server import Request, serve
@@ -24,6 +28,7 @@ pytestmark = pytest.mark.integration
 
 DESCRIPTION = "openai-admin-subset-2026-08-21.json"
 PROJECT = "cursor-byok"
+ISSUED = "byok-acme-0123abcd"
 INFERENCE = "/chat/completions"
 BUDGET = {
     "provider": "openai",
@@ -78,6 +83,18 @@ def run(folder, base, *, removing=False):
         return apply_plan(session, Scope(("openai",)), lambda _: True, removing=removing)[1]
 
 
+def issue(folder, base):
+    """Make a key and revoke it; revoke a person's key, too."""
+    with writing(options(folder, base), "rotate") as session:
+        issuer = open_issuer(setting_of(session, "openai", judged=True))
+        made = issuer.make(Order(ISSUED))
+        assert issuer.attempt(made.values) is Trial.ALIVE
+        assert issuer.orphans(Order(ISSUED)) == (made.id,)
+        issuer.revoke(made.id)
+        assert issuer.attempt(made.values) is Trial.DEAD
+        issuer.revoke(next(key.id for key in issuer.listed() if key.name == "bob"))
+
+
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory):
     """Every request a team's year makes: made, changed, removed, archived; with all answers."""
@@ -88,11 +105,13 @@ def journey(tmp_path_factory):
         manifest(folder, base)
         assert run(folder, base).failed == ()
         simulator.make_key(simulator.project(PROJECT), "ada", KEY)
+        simulator.make_key(simulator.project(PROJECT), "bob", "sk-proj-" + "b0b" * 12)
         simulator.make_service_account(simulator.project(PROJECT), "bot")
         manifest(folder, base, allow_models=["o1"], rate_limits={})
         assert run(folder, base).failed == ()
         manifest(folder, base)
         assert run(folder, base).applied
+        issue(folder, base)
         assert run(folder, base, removing=True).failed == ()
     assert {p["status"] for p in simulator.projects.values()} == {"active", "archived"}
     return simulator.said
@@ -151,6 +170,8 @@ BAD = [
     ),
     ("POST", "/{id}/spend_alerts", {"threshold_amount": 5, "currency": "USD", "interval": "month"}),
     ("GET", "/{id}/api_keys?owner_project_access=some", None),
+    ("POST", "/{id}/service_accounts", {}),
+    ("POST", "/{id}/service_accounts", {"name": 7}),
 ]
 
 
@@ -318,6 +339,29 @@ def test_what_the_real_sdk_writes_is_in_sync_for_us(world, tmp_path):
         for mark, cents in (("all/50", 100_000), ("all/80", 160_000)):
             of.spend_alerts.create(threshold_amount=cents, **terms, **told(mark))
         assert run(tmp_path, base).applied == ()
+
+
+def test_the_real_sdk_makes_and_deletes_keys_as_we_do(world, tmp_path):
+    id_ = world.project(PROJECT)
+    with serve(world) as base:
+        manifest(tmp_path, base)
+        with writing(options(tmp_path, base), "rotate") as session:
+            issuer = open_issuer(setting_of(session, "openai", judged=True))
+            issuer.revoke(issuer.make(Order(ISSUED)).id)
+            ours = [(r.method, r.path, r.json) for r in world.writes()]
+            of = sdk(base).admin.organization.projects
+            made = of.service_accounts.create(id_, name=ISSUED)
+            (found,) = issuer.orphans(Order(ISSUED))
+            assert found == f"{made.id}/{made.api_key.id}"
+            assert issuer.identify({"key": Secret(made.api_key.value)}) == found
+            of.service_accounts.delete(made.id, project_id=id_)
+            assert issuer.orphans(Order(ISSUED)) == ()
+        theirs = [(r.method, r.path, r.json) for r in world.writes()][len(ours) :]
+    assert ours[0] == theirs[0]
+    assert [each[0] for each in ours] == [each[0] for each in theirs] == ["POST", "DELETE"]
+    assert all(
+        each[1].rpartition("/")[0].endswith("/service_accounts") for each in (ours[1], theirs[1])
+    )
 
 
 def told(mark):

@@ -22,8 +22,13 @@ def refuse_existing(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise ByokError(str(folder), "is no folder", "make it first")
-    if not os.access(folder, os.W_OK):
-        raise ByokError(str(folder), "nothing can be written here", "name another place with -f")
+    probe = folder / f".byok.{secrets.token_hex(6)}"
+    try:
+        os.close(os.open(probe, _DRAFT, 0o600))
+        probe.unlink()
+    except OSError as error:
+        what = f"nothing can be written here ({error.strerror})"
+        raise ByokError(str(folder), what, "name another place with -f") from None
 
 
 def write_new(path: Path, text: str) -> None:

@@ -1,26 +1,29 @@
-"""IAM's query API: users, their inline policies and keys; late to show what was written."""
+"""IAM's query API: users and their inline policies; late to show what was written."""
 
 from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from tests.simulators.aws_wire import Fault, denied, fields
+from tests.simulators.aws_keys import NAME, Keys
+from tests.simulators.aws_wire import Fault, Principal, fields
 
-NAME = re.compile(r"[\w+=,.@-]{1,128}")
 
-
-class Iam:
+class Iam(Keys):
     """The users of one account; for ``lag`` reads after a write it shows what stood before."""
 
-    def __init__(self, account: str, region: str, page: int) -> None:
-        self.account, self.region, self.page = account, region, page
-        self.users: dict[str, dict[str, Any]] = {}
+    def __init__(
+        self,
+        account: str,
+        region: str,
+        page: int,
+        principals: dict[str, Principal],
+        api_keys: dict[str, str],
+    ) -> None:
+        super().__init__(account, region, page, principals, api_keys)
         self.lag = 0
         self.stale: list[tuple[int, str, dict[str, Any]]] = []
 
@@ -32,9 +35,7 @@ class Iam:
             "PutUserPolicy": self._put_policy,
             "DeleteUserPolicy": self._delete_policy,
             "ListAttachedUserPolicies": self._list_attached,
-            "ListAccessKeys": self._list_keys,
-            "GetAccessKeyLastUsed": self._last_used,
-            "ListServiceSpecificCredentials": self._list_credentials,
+            **self.operations(),
         }
         if action not in table:
             raise Fault("InvalidAction", f"Could not find operation {action}")
@@ -45,23 +46,6 @@ class Iam:
         made = [(key, "Active", "2026-06-01T08:00:00Z", "2026-11-20T09:30:00Z") for key in keys]
         self.users[name] = {"policies": {}, "attached": [], "keys": made, "credentials": []}
         return self.users[name]
-
-    def _of(self, given: Mapping[str, str]) -> dict[str, Any]:
-        name = given["UserName"]
-        if not NAME.fullmatch(name):
-            raise Fault("ValidationError", "UserName")
-        if name not in self.users:
-            raise Fault("NoSuchEntity", f"The user with name {name} cannot be found.", 404)
-        return self.users[name]
-
-    def _members(self, name: str, found: list[str], given: Mapping[str, str]) -> str:
-        start = int(b64decode(given["Marker"]).decode()) if "Marker" in given else 0
-        size = min(int(given.get("MaxItems", 100)), self.page)
-        listed = "".join(f"<member>{one}</member>" for one in found[start : start + size])
-        more = start + size < len(found)
-        marker = b64encode(str(start + size).encode()).decode()
-        told = f"<Marker>{marker}</Marker>" if more else ""
-        return f"<IsTruncated>{str(more).lower()}</IsTruncated>{told}<{name}>{listed}</{name}>"
 
     def _list_policies(self, given: dict[str, str]) -> str:
         fields(given, "UserName", "Marker MaxItems")
@@ -121,45 +105,6 @@ class Iam:
             for n in names
         ]
         return self._members("AttachedPolicies", made, given)
-
-    def _list_keys(self, given: dict[str, str]) -> str:
-        fields(given, "UserName", "Marker MaxItems")
-        made = [
-            f"<UserName>{given['UserName']}</UserName><AccessKeyId>{key}</AccessKeyId>"
-            f"<Status>{status}</Status><CreateDate>{date}</CreateDate>"
-            for key, status, date, _ in self._of(given)["keys"]
-        ]
-        return self._members("AccessKeyMetadata", made, given)
-
-    def _last_used(self, given: dict[str, str]) -> str:
-        fields(given, "AccessKeyId")
-        for name, user in self.users.items():
-            for key, _, _, used in user["keys"]:
-                if key == given["AccessKeyId"]:
-                    when = f"<LastUsedDate>{used}</LastUsedDate>" if used else ""
-                    where = (
-                        "<ServiceName>bedrock</ServiceName>"
-                        if used
-                        else "<ServiceName>N/A</ServiceName>"
-                    )
-                    region = self.region if used else "N/A"
-                    return (
-                        f"<UserName>{name}</UserName><AccessKeyLastUsed>{when}{where}"
-                        f"<Region>{region}</Region></AccessKeyLastUsed>"
-                    )
-        raise denied("arn", "iam:GetAccessKeyLastUsed")
-
-    def _list_credentials(self, given: dict[str, str]) -> str:
-        fields(given, "UserName", "ServiceName Marker MaxItems AllUsers")
-        made = [
-            f"<UserName>{given['UserName']}</UserName><Status>Active</Status>"
-            f"<ServiceCredentialAlias>{alias}</ServiceCredentialAlias>"
-            f"<CreateDate>2026-09-01T00:00:00Z</CreateDate><ExpirationDate>{ends}</ExpirationDate>"
-            f"<ServiceSpecificCredentialId>{number}</ServiceSpecificCredentialId>"
-            "<ServiceName>bedrock.amazonaws.com</ServiceName>"
-            for number, alias, ends in self._of(given)["credentials"]
-        ]
-        return self._members("ServiceSpecificCredentials", made, given)
 
 
 def _check_policy(text: str) -> None:

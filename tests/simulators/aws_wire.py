@@ -36,7 +36,10 @@ class Fault(Exception):
 
 @dataclass
 class Principal:
-    """Who signs: an access key's secret, its owner's ARN below the account, perhaps a token."""
+    """Who signs: an access key's secret, its owner's ARN below the account, perhaps a token.
+
+    For ``young`` requests more AWS does not know the key yet that IAM made.
+    """
 
     secret: str
     arn: str
@@ -44,6 +47,7 @@ class Principal:
     active: bool = True
     admin: bool = False
     denied: set[str] = field(default_factory=set)
+    young: int = 0
 
 
 def service_of(request: Request) -> str:
@@ -71,6 +75,7 @@ def authenticate(
         who is None
         or not who.active
         or request.headers.get("x-amz-security-token", "") != who.token
+        or _young(who)
     ):
         message = "The security token included in the request is invalid."
         code = "InvalidClientTokenId" if query else "UnrecognizedClientException"
@@ -95,6 +100,11 @@ def authenticate(
     if not hmac.compare_digest(_signature(request, who.secret, names, found), signature):
         raise Fault(bad, "The request signature we calculated does not match.", status)
     return who
+
+
+def _young(who: Principal) -> bool:
+    young, who.young = who.young, max(who.young - 1, 0)
+    return young > 0
 
 
 def _signature(request: Request, secret: str, names: list[str], found: re.Match[str]) -> str:

@@ -11,7 +11,8 @@ import copy
 import ipaddress
 import json
 import re
-from datetime import UTC, datetime
+import secrets
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -61,8 +62,9 @@ class Azure(Simulator):
     """One tenant, one subscription, one resource group, one account.
 
     ``polls`` is how often a long-running operation says that it goes on; ``lag`` is for how many
-    reads a list still shows what stood before a write. ``rights`` are what the application may
-    do; ``caller`` is the address that requests to the data plane come from.
+    reads a list still shows what stood before a write. ``late`` is for how many requests a key is
+    refused that is made anew. ``rights`` are what the application may do; ``caller`` is the address
+    that requests to the data plane come from.
     """
 
     prefix = "azure"
@@ -110,8 +112,11 @@ class Azure(Simulator):
         self.endpoints: list[dict[str, Any]] = []
         self.currency: str | None = "USD"
         self.cost: float | None = 12.34
+        self.bill: list[tuple[date, str, float]] = []
+        self.rows = 5000
         self.capacity = 1000
-        self.polls, self.lag, self.page = 0, 0, 2
+        self.polls, self.lag, self.page, self.late = 0, 0, 2, 0
+        self.young: dict[str, int] = {}
         self.rights = {
             *("account", "keys", "deployments", "models", "endpoints"),
             *("budgets", "subscription-budgets", "cost"),
@@ -222,7 +227,7 @@ class Azure(Simulator):
             raise Refused(403, "403", words)
         if not self.let_in(properties.get("networkAcls")):
             raise Refused(403, "403", "Access denied due to Virtual Network/Firewall rules.")
-        if request.headers.get("api-key") not in self.keys.values():
+        if not self.knows(request.headers.get("api-key", "")):
             words = "Access denied due to invalid subscription key or wrong API endpoint."
             raise Refused(401, "401", words)
         if properties.get("disableLocalAuth"):
@@ -242,6 +247,12 @@ class Azure(Simulator):
             case "POST", ["deployments", name, "chat", "completions"]:
                 return self.complete(name, request.json)
         raise Refused(404, "404", "Resource not found")
+
+    def knows(self, key: str) -> bool:
+        """Tell whether a key is one of the two, and made long enough ago."""
+        young = self.young.get(key, 0)
+        self.young[key] = max(young - 1, 0)
+        return key in self.keys.values() and young == 0
 
     def let_in(self, acls: dict[str, Any] | None) -> bool:
         if not acls or acls.get("defaultAction") != "Deny":
@@ -345,6 +356,7 @@ class Azure(Simulator):
                 return self.patch_account(request)
             case "POST", ["listKeys"]:
                 self.allow("keys")
+                self.must_take_keys("list")
                 return Response(200, dict(self.keys))
             case "POST", ["regenerateKey"]:
                 self.allow("keys")
@@ -378,11 +390,24 @@ class Azure(Simulator):
             for name, version, tuning, retires in MODELS
         ]
 
+    def must_take_keys(self, verb: str) -> None:
+        """Refuse what is about keys where they are switched off (its words: seen since 2023)."""
+        if self.account["properties"].get("disableLocalAuth"):
+            words = f"Failed to {verb} key. disableLocalAuth is set to be true"
+            raise Refused(400, "BadRequest", words)
+
     def regenerate(self, request: Request) -> Response:
-        slot = {"Key1": "key1", "Key2": "key2"}.get((request.json or {}).get("keyName"))
+        """Make one slot's value anew; the old one is dead at once, the other slot is as it was."""
+        body = request.json
+        if not isinstance(body, dict) or body.keys() != {"keyName"}:
+            raise Refused(400, "InvalidRequestContent", "Could not find member on object.")
+        slot = {"Key1": "key1", "Key2": "key2"}.get(body["keyName"])
         if slot is None:
             raise Refused(400, "InvalidKeyName", "keyName must be Key1 or Key2.")
-        self.keys[slot] = f"{next(self.numbers):032x}"
+        self.must_take_keys("regenerate")
+        self.idle()
+        self.keys[slot] = secrets.token_hex(16)
+        self.young[self.keys[slot]] = self.late
         return Response(200, dict(self.keys))
 
     def patch_account(self, request: Request) -> Response:
@@ -600,15 +625,37 @@ class Azure(Simulator):
             or not all(a.keys() == {"name", "function"} for a in data["aggregation"].values())
         ):
             raise Refused(400, "BadRequest", "Invalid query definition.")
-        columns = [{"name": "Cost", "type": "Number"}, {"name": "Currency", "type": "String"}]
-        rows = [] if self.cost is None else [[self.cost, self.currency]]
+        for each in data.get("grouping", ()):
+            if each.keys() != {"type", "name"} or each["type"] not in ("Dimension", "TagKey"):
+                raise Refused(400, "BadRequest", "Invalid query definition.")
+        daily = data["granularity"] == "Daily"
+        grouped = [each["name"] for each in data.get("grouping", ())]
+        columns = [
+            {"name": "Cost", "type": "Number"},
+            *([{"name": "UsageDate", "type": "Number"}] if daily else []),
+            *({"name": name, "type": "String"} for name in grouped),
+            {"name": "Currency", "type": "String"},
+        ]
+        today = datetime.now(UTC).date()
+        plain = [] if self.cost is None else [(today, "gpt 4o Inp glbl Tokens", self.cost)]
+        rows = [
+            [cost, *([int(f"{day:%Y%m%d}")] if daily else []), *([meter] * len(grouped)), unit]
+            for day, meter, cost in self.bill or plain
+            for unit in (self.currency,)
+        ]
+        start = int(request.one("$skiptoken") or 0)
+        onward = None
+        if start + self.rows < len(rows):
+            more = {"api-version": request.one("api-version"), "$skiptoken": start + self.rows}
+            onward = f"{self.url(request, request.path)}?{urlencode(more)}"
+        rows = rows[start : start + self.rows]
         return Response(
             200,
             {
                 "id": f"{scope}/providers/Microsoft.CostManagement/query/1",
                 "name": "1",
                 "type": "Microsoft.CostManagement/query",
-                "properties": {"nextLink": None, "columns": columns, "rows": rows},
+                "properties": {"nextLink": onward, "columns": columns, "rows": rows},
             },
         )
 

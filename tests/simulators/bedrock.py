@@ -63,9 +63,11 @@ class Bedrock(Simulator):
             admin[0]: Principal(admin[1], "user/admin", admin=True),
         }
         self.api_keys = {api_key: ALIAS}
-        self.iam = Iam(account, region, page)
+        self.iam = Iam(account, region, page, self.keys, self.api_keys)
         made = self.iam.add(user, key[0])
-        made["credentials"] = [("ACCA" + "BYOKSPEC" * 2, ALIAS, "2027-03-01T00:00:00Z")]
+        held = {"id": "ACCA" + "BYOKSPEC" * 2, "alias": ALIAS, "status": "Active"}
+        dates = {"made": "2026-09-02T00:00:00Z", "ends": "2027-03-01T00:00:00Z"}
+        made["credentials"] = [{**held, **dates, "value": api_key}]
         self.iam.add("admin")
         self.closed: set[str] = set()
         self.spent = False
@@ -79,9 +81,18 @@ class Bedrock(Simulator):
         self.unavailable: dict[str, dict[str, Any]] = {}
         self.profiles = {f"us.{CLAUDE}": CLAUDE, f"global.{CLAUDE}": CLAUDE, f"us.{NOVA}": NOVA}
 
+    @property
+    def late(self) -> int:
+        """For how many requests AWS does not know a key that IAM made."""
+        return self.iam.late
+
+    @late.setter
+    def late(self, requests: int) -> None:
+        self.iam.late = requests
+
     def snapshot(self) -> str:
         policies = {name: user["policies"] for name, user in self.iam.users.items()}
-        return json.dumps([policies, self.money.state()], sort_keys=True)
+        return json.dumps([policies, self.iam.keys_shown(), self.money.state()], sort_keys=True)
 
     def writes(self) -> list[Request]:
         return [request for request in super().writes() if not _reads(request)]
@@ -97,7 +108,7 @@ class Bedrock(Simulator):
 
     def _answered(self, service: str, request: Request) -> Response:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if service == "bedrock" and bearer in self.api_keys:
+        if service == "bedrock" and self.iam.knows(bearer):
             return self._bedrock(request, f"user/{self.user}")
         if request.headers.get("authorization", "").startswith("Bearer "):
             body = {"Message": "Authentication failed: Please make sure your API Key is valid."}

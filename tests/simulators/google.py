@@ -55,7 +55,7 @@ class Google(Simulator):
         self.key = key or "AQ." + "Ab8RN6" + secrets.token_urlsafe(32)
         self.project, self.number, self.most = project, number, most
         self.email = f"byok@{project}.iam.gserviceaccount.com"
-        self.keys = Keys(number, project, most)
+        self.keys = Keys(number, project, most, self.email)
         self.quotas = Quotas(number, project, most)
         projects = {project: number, "other-project": "999999999999"}
         self.billing = Billing(billing_account, currency, projects, most)
@@ -67,6 +67,15 @@ class Google(Simulator):
         bound = {"serviceAccountEmail": self.email} if self.key.startswith("AQ.") else {}
         only = {"restrictions": {"apiTargets": [{"service": GEMINI}]}}
         self.keys.add("cursor", self.key, **only, **bound)
+
+    @property
+    def late(self) -> int:
+        """For how many requests a new key is refused."""
+        return self.keys.late
+
+    @late.setter
+    def late(self, requests: int) -> None:
+        self.keys.late = requests
 
     def service_account(self, base: str) -> str:
         """Return the service account's key file, as Google Cloud writes it."""
@@ -144,7 +153,7 @@ class Google(Simulator):
             raise Refused("PERMISSION_DENIED", what)
         name = next((n for n, value in self.keys.strings.items() if value == given), None)
         key = self.keys.keys.get(name or "")
-        if key is None or "deleteTime" in key:
+        if key is None or not self.keys.works(given):
             if given.startswith("AQ."):
                 what = "Request had invalid authentication credentials."
                 raise Refused("UNAUTHENTICATED", what, "ACCESS_TOKEN_TYPE_UNSUPPORTED", GEMINI)

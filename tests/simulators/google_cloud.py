@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
+import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulators.google_errors import Refused, check, etag, masked, meets, page, params
@@ -29,6 +32,11 @@ KEY = {
         },
     },
 }
+NEW = {n: KEY[n] for n in ("displayName", "annotations", "serviceAccountEmail", "restrictions")}
+"""What may be said of a key that is to be made."""
+
+ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 INTEGER = (str, int)
 PREFERENCE = {
     "name": str,
@@ -48,11 +56,16 @@ class Keys:
     """The API keys of one project. ``strings`` are their values by resource name.
 
     ``polls`` is how often an operation says that it is not done; ``lag`` how many lists still
-    show a key as it was before a change.
+    show a key as it was before a change. ``late`` is for how many requests a key is refused that
+    was made, ``lingers`` for how many one still works that was deleted. ``accounts`` are the
+    service accounts that a key can be bound to.
     """
 
-    def __init__(self, number: str, project: str, most: int) -> None:
-        self.number, self.project, self.most = number, project, most
+    def __init__(self, number: str, project: str, most: int, *accounts: str) -> None:
+        self.number, self.project, self.most, self.accounts = number, project, most, accounts
+        self.late = self.lingers = 0
+        self.young: dict[str, int] = {}
+        self.old: dict[str, int] = {}
         self.keys: dict[str, dict[str, Any]] = {}
         self.strings: dict[str, str] = {}
         self.operations: dict[str, dict[str, Any]] = {}
@@ -82,6 +95,8 @@ class Keys:
         if of_project == parent and request.method == "GET":
             params(request, "pageSize", "pageToken", "showDeleted")
             return Response(200, page(request, "keys", self.listed(), self.most))
+        if of_project == parent and request.method == "POST":
+            return Response(200, self.create(request, parent.removeprefix("v2/")))
         name, _, verb = of_project.removeprefix("v2/").partition("/keyString")
         there = self.keys.get(name)
         if there is None or of_project.endswith("/keyString") != ("/keyString" in of_project):
@@ -96,7 +111,57 @@ class Keys:
                 return Response(200, {**there, "etag": etag(there)})
             case "PATCH":
                 return Response(200, self.patch(request, there))
+            case "DELETE":
+                return Response(200, self.delete(request, there))
         raise Refused("NOT_FOUND", "Method not found.")
+
+    def works(self, value: str) -> bool:
+        """Tell whether a value is a key's, for one request: changes take their time."""
+        name = next((n for n, held in self.strings.items() if held == value), "")
+        if name not in self.keys:
+            return False
+        waits = self.old if "deleteTime" in self.keys[name] else self.young
+        left = waits.get(name, 0)
+        waits[name] = max(left - 1, 0)
+        return (left > 0) == ("deleteTime" in self.keys[name])
+
+    def create(self, request: Request, parent: str) -> dict[str, Any]:
+        """Make a key of what is said; its value, and its owner, are the server's to say."""
+        params(request, "keyId")
+        body = request.json
+        check(body, NEW)
+        uid = f"00000000-0000-4000-8000-{len(self.keys) + 1:012d}"
+        id_ = request.one("keyId") or uid
+        if id_ != uid and (not ID.fullmatch(id_) or UUID.fullmatch(id_)):
+            raise Refused("INVALID_ARGUMENT", "Invalid key_id.")
+        name = f"{parent}/{id_}"
+        if name in self.keys or any(name == o["key"]["name"] for o in self.operations.values()):
+            raise Refused("ALREADY_EXISTS", "Requested entity already exists")
+        if len(body.get("displayName", "")) > 63:
+            raise Refused("INVALID_ARGUMENT", "display_name must be at most 63 characters.")
+        bound = body.get("serviceAccountEmail")
+        if bound and bound not in self.accounts:
+            raise Refused("NOT_FOUND", f"Service account {bound} does not exist.")
+        self.allowed(body.get("restrictions", {}))
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        made = {**body, "name": name, "uid": uid, "createTime": now, "updateTime": now}
+        begin = "AQ." + "Ab8RN6" if bound else "AIza" + "Sy"
+        value = begin + secrets.token_urlsafe(32 if bound else 24)[: 44 if bound else 33]
+        return self.begin(made, value)
+
+    def delete(self, request: Request, there: dict[str, Any]) -> dict[str, Any]:
+        """Delete a key for 30 days, in which it can be had back."""
+        params(request, "etag", "checkExistingUsage")
+        if "deleteTime" in there:
+            raise Refused("FAILED_PRECONDITION", "The key is deleted already.")
+        meets(there, {"etag": request.one("etag")})
+        return self.begin({**there, "deleteTime": WHEN, "updateTime": WHEN})
+
+    def begin(self, key: dict[str, Any], value: str = "") -> dict[str, Any]:
+        """Start an operation that leaves a key like this."""
+        name = f"operations/akmf.p7-{self.number}-{len(self.operations) + 1:04d}"
+        self.operations[name] = {"ticks": 0, "key": key, "value": value, "done": False}
+        return {"name": name}
 
     def listed(self) -> list[dict[str, Any]]:
         if self.shown_stale > 0:
@@ -116,9 +181,7 @@ class Keys:
         self.allowed(new.get("restrictions", {}))
         new = {k: v for k, v in new.items() if v != {}}
         new["updateTime"] = WHEN
-        name = f"operations/akmf.p7-{self.number}-{len(self.operations) + 1:04d}"
-        self.operations[name] = {"ticks": 0, "key": new, "done": False}
-        return {"name": name}
+        return self.begin(new)
 
     @staticmethod
     def allowed(restrictions: dict[str, Any]) -> None:
@@ -138,7 +201,12 @@ class Keys:
                 self.stale = json.loads(json.dumps(list(self.keys.values())))
                 self.shown_stale = self.lag
                 operation["done"] = True
-                self.keys[operation["key"]["name"]] = operation["key"]
+                name = operation["key"]["name"]
+                self.keys[name] = operation["key"]
+                if operation["value"]:
+                    self.strings[name], self.young[name] = operation["value"], self.late
+                if "deleteTime" in operation["key"]:
+                    self.old[name] = self.lingers
 
     def operation(self, name: str) -> dict[str, Any]:
         found = self.operations.get(name)

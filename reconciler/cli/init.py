@@ -214,9 +214,9 @@ def _document(done: Adopted) -> dict[str, Any]:
 def _shown(done: Adopted) -> list[str]:
     draft = done.draft
     counts = [
-        f"{len(draft.section(name))} {name}"
+        f"{count} {name if count > 1 else name[:-1]}"
         for name in ("providers", "endpoints", "models")
-        if draft.section(name)
+        if (count := len(draft.section(name)))
     ]
     lines = [f"{path} is written" for path in done.written]
     lines.append(f"from Cursor: {', '.join(counts) or 'nothing that a manifest can say'}")

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+ADOPT = ("init", "--from-cursor", "--secrets", "sops:adopted.enc.yaml", "-f")
 COMMANDS = [
+    (*ADOPT, "adopted.yaml"),
+    (*ADOPT, "again.yaml", "--json"),
     ("validate",),
     ("validate", "--json", "-v"),
     ("plan",),
@@ -106,10 +109,11 @@ def test_a_literal_key_in_the_manifest_is_named_by_line_never_repeated(byok):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="only with /proc")
-def test_no_secret_in_any_process_list(byok, secrets):
+@pytest.mark.parametrize("command", [("apply", "--yes"), (*ADOPT, "adopted.yaml")])
+def test_no_secret_in_any_process_list(byok, secrets, command):
     """Look at every process's arguments and environment, over and over, while byok works."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "apply", "--yes"],
+        [sys.executable, "-m", "reconciler", *command],
         cwd=byok.box.manifest.parent,
         env=byok.environment({}),
         stdout=subprocess.DEVNULL,

@@ -21,7 +21,18 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FORMATS = ("plan", "apply", "rotate", "status", "history", "doctor", "explain", "validate", "error")
+FORMATS = (
+    "init",
+    "plan",
+    "apply",
+    "rotate",
+    "status",
+    "history",
+    "doctor",
+    "explain",
+    "validate",
+    "error",
+)
 
 
 def read(page: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -36,13 +36,15 @@ def _now() -> datetime:
 class Desk:
     """One account's keys in hand.
 
-    ``given`` returns a key that a person made, where the provider cannot make one. ``told`` hears
-    of each stage once it is recorded. ``now`` and ``pause`` (seconds) are the clock.
+    ``given`` returns a key that a person made, where the provider cannot make one; ``values`` is
+    one that was given. ``told`` hears of each stage once it is recorded. ``now`` and ``pause``
+    (seconds) are the clock. ``patience`` is how often a provider is asked until it agrees.
     """
 
     session: Session
     issuer: Issuer
-    given: Callable[[Rotation], Values] | None = None
+    given: Callable[[str, Collection[str]], Values] | None = None
+    values: Values | None = None
     told: Callable[[Rotation], None] = _silent
     now: Callable[[], datetime] = _now
     pause: Callable[[float], None] = field(default=time.sleep)
@@ -121,7 +123,7 @@ def open_desk(
     session: Session,
     name: str,
     *,
-    given: Callable[[Rotation], Values] | None = None,
+    given: Callable[[str, Collection[str]], Values] | None = None,
     told: Callable[[Rotation], None] = _silent,
 ) -> Desk:
     """Open the keys of one account. Raises UsageError for an account that is not there."""
@@ -129,7 +131,7 @@ def open_desk(
         known = ", ".join(n for n in accounts.names(session.manifest) if n != CURSOR_TEAM)
         raise UsageError(f"rotate {name}", "is not in this manifest", f"name one of {known}")
     issuer = accounts.open_issuer(session.setting(name, judged=True))
-    return Desk(session, issuer, given, told)
+    return Desk(session, issuer, given, told=told)
 
 
 def equal(one: Values, other: Values) -> bool:

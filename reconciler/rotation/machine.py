@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.entries import KeyRecord, Rotation, Stage
@@ -39,7 +39,7 @@ def advance(desk: Desk, rotation: Rotation) -> Rotation:
 def finished(desk: Desk, rotation: Rotation) -> bool:
     """Tell whether there is nothing to do now: at the end, or the old key's grace lasts."""
     return not rotation.open or (
-        rotation.stage is Stage.KEPT and desk.now().isoformat() < rotation.until
+        rotation.stage is Stage.KEPT and desk.now() < datetime.fromisoformat(rotation.until)
     )
 
 
@@ -67,13 +67,10 @@ def _begin(desk: Desk, rotation: Rotation) -> Rotation:
         desk.keep(rotation, "old", desk.stored(rotation))
     if rotation.by_api:
         return desk.moved(replace(rotation, stage=Stage.MAKING))
-    if desk.given is None:
+    values = desk.values
+    if values is None:
         raise UsageError(_where(rotation), "there is no new key yet", "give --new-key REFERENCE")
-    values = desk.given(rotation)
     _fits(rotation, values)
-    if equal(values, desk.copies(rotation, "old")):
-        what = "the new key is the old one"
-        raise UsageError(_where(rotation), what, f"make a new one: {desk.issuer.by_hand}")
     return _got(desk, rotation, values, desk.issuer.identify(values))
 
 

@@ -6,14 +6,27 @@ from dataclasses import replace
 
 from reconciler.engine import apply_plan
 from reconciler.entries import Rotation
-from reconciler.errors import ProviderError, ProviderProblem as Problem
+from reconciler.errors import CursorBusy, ProviderError, ProviderProblem as Problem
+from reconciler.gate import refuse
 from reconciler.model import Address, Scope, Sealed
 from reconciler.rotation.desk import Desk, same_prints
 from reconciler.rotation.orders import slot
 from reconciler.session import Session
 from reconciler.spec import CURSOR
-from reconciler.survey import Planned
+from reconciler.survey import Planned, make_plan
 from reconciler.systems.account import Values
+
+
+def refuse_unplaceable(session: Session, at: Address) -> None:
+    """Raise what would keep a new key out of Cursor, before one is made.
+
+    CursorBusy while Cursor runs, unless it is to be waited for; whatever else forbids applying.
+    """
+    obstacle = session.obstacle()
+    if obstacle is not None and not session.options.wait:
+        way_out = "quit Cursor, give --wait SECONDS, or leave it out: --without-cursor"
+        raise CursorBusy(obstacle.where, obstacle.what, way_out)
+    refuse(session, make_plan(session, _scope(session, at), watching=False), removing=False)
 
 
 def place(desk: Desk, rotation: Rotation) -> None:

@@ -12,6 +12,7 @@ from reconciler.entries import Rotation, Stage
 from reconciler.errors import ByokError, Declined, SecretError, SecretProblem, UsageError
 from reconciler.executor import Stop, interruptible
 from reconciler.rotation.desk import Desk
+from reconciler.rotation.given import given_for
 from reconciler.rotation.machine import abandon, advance, finished
 from reconciler.rotation.orders import (
     Wanted,
@@ -23,8 +24,9 @@ from reconciler.rotation.orders import (
     refuse_storeless,
     wanted,
 )
+from reconciler.rotation.placing import refuse_unplaceable
 from reconciler.session import Session
-from reconciler.systems.account import caught
+from reconciler.systems.account import Values, caught
 
 GRACE = 24 * 3600
 """Seconds the old key lives on by default: other machines still have to fetch the new one."""
@@ -34,13 +36,14 @@ GRACE = 24 * 3600
 class Task:
     """One account's rotation: the one under way, or the key that is to be rotated.
 
-    ``error`` is what keeps anybody from looking at the key.
+    ``values`` is the new key that a person made. ``error`` is what keeps it from being begun.
     """
 
     system: str
     desk: Desk | None = None
     under_way: Rotation | None = None
     key: Wanted | None = None
+    values: Values | None = None
     error: ByokError | None = None
 
 
@@ -134,17 +137,36 @@ def carry_out(
     Raises Declined, and SafetyStop before anything is done.
     """
     for task in todo:
-        if task.key is not None and task.desk is not None:
+        if task.key is not None and task.desk is not None and task.error is None:
             refuse_harm(session, task.desk, task.key)
+            if choice.cursor and task.key.address is not None:
+                refuse_unplaceable(session, task.key.address)
     if not confirm(todo):
         raise Declined("rotate", "declined; nothing was changed")
+    ready = [_equipped(task, choice) for task in todo]  # before a signal only is a wish to stop
     ended = []
     with interruptible() as stop:
-        for task in todo:
+        for task in ready:
             if stop.signal is not None:
                 break
             ended.append(_taken(session, task, choice, stop))
     return tuple(ended), stop.signal
+
+
+def _equipped(task: Task, choice: Choice) -> Task:
+    """Take the new key from a person where the provider makes none, before anything is begun."""
+    desk, way = task.desk, task.under_way
+    if desk is None or task.error is not None or choice.dropping:
+        return task
+    begun = way is not None and (way.stage is not Stage.ORDERED or way.by_api)
+    if begun or (desk.issuer.make is not None and not choice.source):
+        return task
+    refs = way.refs if way is not None else task.key.refs if task.key is not None else {}
+    old = task.key.values if task.key is not None else {}
+    found = caught(lambda: given_for(desk, task.system, refs, old))
+    if isinstance(found, ByokError):
+        return replace(task, error=found)
+    return replace(task, values=found)
 
 
 def _begun(session: Session, desk: Desk, task: Task, choice: Choice) -> Rotation:
@@ -169,15 +191,15 @@ def _taken(session: Session, task: Task, choice: Choice, stop: Stop) -> Ended:
     """Take one rotation as far as it goes; what is on record afterwards is where it stands."""
     if task.desk is None or task.error is not None:
         return Ended(task.system, None, task.error)
-    rotation = None
+    desk, rotation = replace(task.desk, values=task.values), None
     try:
-        rotation = _begun(session, task.desk, task, choice)
+        rotation = _begun(session, desk, task, choice)
         if choice.dropping:
-            return Ended(task.system, abandon(task.desk, rotation))
-        while stop.signal is None and not finished(task.desk, rotation):
-            rotation = advance(task.desk, rotation)
+            return Ended(task.system, abandon(desk, rotation))
+        while stop.signal is None and not finished(desk, rotation):
+            rotation = advance(desk, rotation)
     except ByokError as error:
-        return Ended(task.system, rotation and _on_record(task.desk, rotation), error)
+        return Ended(task.system, rotation and _on_record(desk, rotation), error)
     return Ended(task.system, rotation)
 
 

@@ -179,7 +179,7 @@ def test_the_grace_is_told_and_the_second_run_waits(rig):
         (("--due", "--new-key", "env://NEW"), 64, "name that provider only"),
         (("openai", "--new-key", "env://NOT_SET"), 4, "NOT_SET is not set"),
         (("openai", "--new-key", "sk-" + "literal" * 6), 4, "begins with no known scheme"),
-        (("anthropic",), 64, "there is no new key yet"),
+        (("anthropic",), 64, "byok cannot make this key"),
         (("azure",), 8, "--allow-irreversible"),
     ],
 )
@@ -191,6 +191,14 @@ def test_what_is_refused_changes_nothing(rig, args, code, words):
     assert "literal" not in done.out + done.err
     assert (rig.bench.bytes(), rig.stored("openai/key")) == before
     assert not any(simulator.writes() for simulator in rig.here.simulators)
+
+
+def test_the_old_key_is_no_new_key(rig):
+    old = rig.stored("anthropic/key")
+    done = rig.rotate("anthropic", "--new-key", "env://NEW", NEW=old)
+    assert done.code == 64
+    assert "the new key is the old one" in done.err
+    assert rig("rotate", "--yes").code == 64, "nothing is under way"
 
 
 def test_a_store_that_cannot_be_written_is_refused_before_a_key_is_made(rig):

@@ -229,15 +229,33 @@ def test_a_dead_new_key_keeps_the_old_one_alive(bench):
     assert old in OPENAI.live(bench)
 
 
-def test_while_cursor_runs_the_new_key_waits_in_its_store(bench, monkeypatch):
+def running(*_):
+    raise CursorBusy("Cursor", "is running", "quit it")
+
+
+def test_while_cursor_runs_no_key_is_made(bench, monkeypatch):
     import reconciler.session as module
 
-    def running(*_):
-        raise CursorBusy("Cursor", "is running", "quit it")
+    monkeypatch.setattr(module, "wait_until_quit", running)
+    with pytest.raises(CursorBusy, match="--without-cursor"):
+        bench.rotate("openai", grace=0)
+    assert bench.told == []
+    assert bench.open_rotations() == ()
+    (ended,) = bench.rotate("openai", grace=0, cursor=False)
+    assert ended.rotation.stage is Stage.DONE
+    assert len(OPENAI.live(bench)) == 1
+
+
+def test_where_cursor_is_opened_meanwhile_the_new_key_waits_in_its_store(bench, monkeypatch):
+    import reconciler.session as module
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "wait_until_quit", running)
-        (ended,) = bench.rotate("openai", grace=0)
+
+        def opens(rotation):
+            if rotation.stage is Stage.TRIED:
+                patched.setattr(module, "wait_until_quit", running)
+
+        (ended,) = bench.rotate("openai", grace=0, kill=opens)
     assert isinstance(ended.error, CursorBusy)
     assert ended.rotation.stage is Stage.STORED
     assert len(OPENAI.live(bench)) == 2

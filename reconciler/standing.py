@@ -77,6 +77,34 @@ class Standing:
         return f"{self.state} ({', '.join(parts)})"
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that was cut off, or is still at work, and the addresses it was in the middle of."""
+
+    run: int
+    command: str
+    started: str
+    addresses: tuple[str, ...]
+
+
+def unfinished(session: Session, planned: Planned) -> tuple[Unfinished, ...]:
+    """Return this team's runs that left something undone, newest first.
+
+    One without an open step counts only as the last, and while something is to be done.
+    """
+    begun: dict[int, list[str]] = {}
+    for look in planned.looks:
+        for step in session.ledger.open_steps(look.system.identity, session.owner):
+            begun.setdefault(step.run, []).append(str(step.change.address))
+    runs = session.ledger.runs(session.owner)
+    last = [run.id for run in runs[:1] if run.ended is None and planned.plan.changes]
+    return tuple(
+        Unfinished(run.id, run.command, run.started, tuple(begun.get(run.id, ())))
+        for run in runs
+        if run.id in begun or run.id in last
+    )
+
+
 def standings(session: Session, planned: Planned) -> tuple[Standing, ...]:
     """Tell how each system of a plan stands."""
     return tuple(_standing(session, look) for look in planned.looks)

@@ -13,7 +13,8 @@ from reconciler.codec import change_to_json
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from reconciler.standing import Standing
+    from reconciler.standing import Drift, Standing, Unfinished
+    from reconciler.watching.past import Outlook
 
 
 @click.command()
@@ -23,18 +24,25 @@ if TYPE_CHECKING:
 def status(*, detailed_exitcode: bool) -> int:
     """One line per system: in sync, pending, drifted, or waiting for Cursor's next start."""
     from reconciler.cli.run import run_options
+    from reconciler.cli.service import scheduler
     from reconciler.session import reading
-    from reconciler.standing import standings
+    from reconciler.standing import standings, unfinished
     from reconciler.survey import make_plan
+    from reconciler.watching.past import LOCK, outlook
+    from reconciler.watching.service.control import installed
 
     scope = options.scope()
     with reading(run_options()) as session, working("reading"):
         planned = make_plan(session, scope, watching=False)
         found = standings(session, planned)
+        cut_off = unfinished(session, planned)
+        served = installed(scheduler()) or (session.state_dir / LOCK).exists()
+        ahead = outlook(session, planned, served=served)
     if options.given("json"):
-        screen().document({"format": "byok.status/1", "systems": [_status(one) for one in found]})
+        screen().document(_document(found, cut_off, ahead))
     else:
         screen().lines(line for one in found for line in _lines(one))
+        screen().lines([*map(_cut_off, cut_off), *_ahead(ahead)])
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     for pair in planned.strangers:
@@ -42,6 +50,23 @@ def status(*, detailed_exitcode: bool) -> int:
         screen().say(f"byok: {pair.address.system} was left out: {what}; byok apply asks once")
     changed = any(one.drifted or one.to_apply for one in found)
     return planned.exit_code or (2 if detailed_exitcode and changed else 0)
+
+
+def _document(
+    found: tuple[Standing, ...], cut_off: tuple[Unfinished, ...], ahead: Outlook | None
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    watch = None
+    if ahead is not None:
+        gave_up = [str(address) for address in ahead.gave_up]
+        watch = {"paused": ahead.paused, "gave_up": gave_up, "last": ahead.last}
+    return {
+        "format": "byok.status/1",
+        "systems": [_status(one) for one in found],
+        "unfinished": [asdict(one) for one in cut_off],
+        "watch": watch,
+    }
 
 
 def _status(one: Standing) -> dict[str, Any]:
@@ -57,6 +82,7 @@ def _status(one: Standing) -> dict[str, Any]:
                 "after": d.after,
                 "until": d.until,
                 "by": d.by,
+                "cause": d.cause,
             }
             for d in one.drifted
         ],
@@ -69,9 +95,7 @@ def _status(one: Standing) -> dict[str, Any]:
 
 def _lines(one: Standing) -> list[str]:
     lines = [f"{one.system}: {one.sentence}"]
-    for drift in one.drifted:
-        since = f" after {_moment(drift.after)}" if drift.after else ""
-        lines.append(f"  {drift.address} ({', '.join(drift.edits)}) moved{since}, {drift.by}")
+    lines.extend(f"  {d.address} ({', '.join(d.edits)}) {_moved(d)}" for d in one.drifted)
     shown = one.to_apply if options.given("verbose") else one.to_apply[:10]
     lines.extend(f"  {address} is pending" for address in shown)
     if len(shown) < len(one.to_apply):
@@ -80,6 +104,31 @@ def _lines(one: Standing) -> list[str]:
     lines.extend(f"  {address} cannot be told" for address in one.unknown)
     lines.extend(f"  {text}" for text in one.left_alone)
     return lines
+
+
+def _moved(drift: Drift) -> str:
+    """Say when somebody moved it, as narrowly as is known, and who."""
+    since = f" after {_moment(drift.after)}" if drift.after else ""
+    if drift.after and drift.until and _moment(drift.after) < _moment(drift.until):
+        since = f" between {_moment(drift.after)} and {_moment(drift.until)}"
+    both = "; the manifest moved too" if drift.cause == "conflict" else ""
+    return f"moved{since}, {drift.by}{both}"
+
+
+def _cut_off(one: Unfinished) -> str:
+    where = f" in the middle of {', '.join(one.addresses)}" if one.addresses else ""
+    what = f"run {one.run} ({one.command}, {_moment(one.started)}) was cut off{where}"
+    return f"{what}, or is still at work; byok apply goes on from there"
+
+
+def _ahead(ahead: Outlook | None) -> list[str]:
+    if ahead is None:
+        return []
+    lines = [f"watch: {ahead.paused}"] if ahead.paused else []
+    return lines + [
+        f"watch: gave up on {address}: somebody else sets it; byok apply starts anew"
+        for address in ahead.gave_up
+    ]
 
 
 def _moment(stamp: str) -> str:

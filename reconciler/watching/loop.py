@@ -14,10 +14,10 @@ from reconciler import state
 from reconciler.model import Scope
 from reconciler.session import Options
 from reconciler.watching.events import Event, Kind, Round
+from reconciler.watching.past import LOCK
 from reconciler.watching.round import make_round
 
 DAY: Final = 86400.0
-LOCK: Final = "watcher.db"
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _DOUBLINGS: Final = 20
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
+from typing import Final
 
 from reconciler.ledger import Run
 from reconciler.model import Address
@@ -13,7 +14,9 @@ from reconciler.session import Session
 from reconciler.survey import Planned
 from reconciler.watching.healing import History, fought
 
-COMMAND = "watch"
+COMMAND: Final = "watch"
+LOCK: Final = "watcher.db"
+"""The one watcher's place in the state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ def _healed(session: Session, identity: str) -> Iterator[tuple[Address, float]]:
 
 
 def outlook(session: Session, planned: Planned, *, served: bool) -> Outlook | None:
-    """Tell what watching would do next; None where nothing was ever put back.
+    """Tell what watching would do next; None where nobody watches.
 
-    ``served``: byok is installed to watch, so that this is worth telling before its first deed.
+    ``served``: somebody watched here, or has it installed.
     """
     rounds = [run for run in session.ledger.runs(session.owner) if run.command == COMMAND]
     if not (rounds or served):

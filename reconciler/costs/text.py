@@ -186,11 +186,21 @@ def _model(
     most, least = max(alike), min((a for a in alike if a), default=Decimal())
     share = one.cost.amount * 100 / most if most else Decimal()
     times = f", {one.cost.amount / least:.1f} times the cheapest" if one.cost.amount > least else ""
-    yield _line(name, Span(f": {fine(one.cost)} "), Span(bar(share, paper), "cyan"), Span(times))
+    gap = " " * _gap(one, found, paper)
+    yield _line(
+        name, Span(f": {fine(one.cost)}{gap} "), Span(bar(share, paper), "cyan"), Span(times)
+    )
     if daily:
         a_month = Money(one.cost.amount * daily * 30, one.cost.currency).share(100)
         yield _line(Span(f"  {daily} a day: {a_month} in 30 days"))
     yield _line(Span(f"  {_price(one.price)}", "dim"))
+
+
+def _gap(one: Estimate, found: Sequence[Estimate], paper: Paper) -> int:
+    """Return how many cells put the bars below each other, where there is room."""
+    sizes = {e.model: cells(f"{clean(e.model)}{fine(e.cost)}") for e in found if e.cost}
+    widest = max(sizes.values())
+    return widest - sizes[one.model] if widest + paper.bar + 3 <= paper.width else 0
 
 
 def fine(money: Money) -> str:
@@ -202,8 +212,8 @@ def _price(price: Price) -> str:
     cached = "as in" if price.cache_read is None else f"{price.cache_read:f}"
     above = f"; more from {_count(price.above)} tokens a request on" if price.above else ""
     return (
-        f"a million tokens: {price.sent:f} in, {price.answered:f} out, {cached} from cache"
-        f" {price.currency} ({price.source}){above}"
+        f"a million tokens in {price.currency}: {price.sent:f} in, {price.answered:f} out,"
+        f" {cached} from cache ({price.source}){above}"
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tests.simulators.server import Request, Response, Simulator
@@ -24,7 +25,20 @@ LIMITERS = (
     *("output_tokens_per_minute", "requests_per_minute", "tokens_per_day", "tokens_per_minute"),
     "tool_uses_per_second",
 )
+PAGED = ("limit", "page")
+COST_GROUPS = {"workspace_id", "api_key_id", "model", "actor", "service_tier", "product"}
 BY_ID = ("after_id", "before_id", "limit")
+
+
+@dataclass(frozen=True)
+class Bill:
+    """One line of the bill: a day, a workspace (None is the default one), a model, cents, a key."""
+
+    day: date
+    workspace: str | None
+    model: str
+    cents: str
+    key: str | None = None
 
 
 class Refused(Exception):
@@ -96,6 +110,7 @@ class Anthropic(Simulator):
         self.coming: list[tuple[str, str, int | None]] = []
         self.spend: dict[str, dict[str, Any]] = {}
         self.costs: list[tuple[str | None, str]] = [(None, "1234.56"), (None, "65.44")]
+        self.bill: list[Bill] = []
         self.default = self.add_workspace("Default")
         self.groups = [
             group("rl_sonnet", "Claude Sonnet 4.x", ["claude-sonnet-4-5-20250929", *SONNET]),
@@ -496,33 +511,67 @@ class Anthropic(Simulator):
 
     def cost(self, request: Request) -> Any:
         needs_beta(request, COST_BETA)
-        known(request, ("starting_at", "ending_at", "group_by[]", "limit", "page"))
+        known(request, ("starting_at", "ending_at", "time_bucket_width", "group_by[]", *PAGED))
         if self.report != "analytics":
             raise not_found("path")
-        since = this_month(request)
+        groups = request.query.get("group_by[]", [])
+        if len(groups) > 5 or set(groups) - COST_GROUPS:
+            raise bad("group_by: unknown")
+        daily = request.one("time_bucket_width")
+        if daily not in (None, "1d") or (daily and not request.one("ending_at")):
+            raise bad("time_bucket_width: ending_at is required with it")
         rows = [
             {
-                "starting_at": since,
-                "ending_at": at("2026-11-23"),
-                "cost": {"amount": cents, "list_amount": cents, "currency": "USD", "requests": 5},
-                "group": {"workspace_id": of or self.default},
+                "starting_at": f"{row.day}T00:00:00Z",
+                "ending_at": f"{row.day + timedelta(days=1)}T00:00:00Z",
+                "cost": {
+                    "amount": row.cents,
+                    "list_amount": row.cents,
+                    "currency": "USD",
+                    "requests": 5,
+                },
+                "group": {
+                    name: value if name in groups else None
+                    for name, value in (
+                        ("workspace_id", row.workspace or self.default),
+                        ("api_key_id", row.key),
+                        ("model", row.model),
+                    )
+                },
             }
-            for of, cents in self.costs
+            for row in self.billed(request)
         ]
         return self._by_page(request, rows, number(request, "limit", 20, 1000))
 
+    def billed(self, request: Request) -> list[Bill]:
+        """Return the lines of the span that is asked for; without a bill, the first day's."""
+        first = date.fromisoformat(this_month(request)[:10])
+        last = date.fromisoformat((request.one("ending_at") or "9999-12-31")[:10])
+        if last != date.max and (last - first).days > 31:
+            raise bad("the range may span at most 31 days")
+        plain = [Bill(first, of, "claude-sonnet-4-5", cents) for of, cents in self.costs]
+        return [row for row in self.bill or plain if first <= row.day < last]
+
     def cost_report(self, request: Request) -> Any:
-        known(request, ("starting_at", "ending_at", "bucket_width", "group_by[]", "limit", "page"))
+        known(request, ("starting_at", "ending_at", "bucket_width", "group_by[]", *PAGED))
         if self.report is None:
             raise not_found("path")
-        since = this_month(request)
+        described = "description" in request.query.get("group_by[]", [])
         buckets = [
             {
-                "starting_at": since,
-                "ending_at": since,
-                "results": [{"amount": cents, "currency": "USD", "workspace_id": of}],
+                "starting_at": f"{row.day}T00:00:00Z",
+                "ending_at": f"{row.day + timedelta(days=1)}T00:00:00Z",
+                "results": [
+                    {
+                        "amount": row.cents,
+                        "currency": "USD",
+                        "workspace_id": row.workspace,
+                        "model": row.model if described else None,
+                        "description": f"{row.model} usage" if described else None,
+                    }
+                ],
             }
-            for of, cents in self.costs
+            for row in self.billed(request)
         ]
         return self._by_page(request, buckets, number(request, "limit", 7, 31))
 

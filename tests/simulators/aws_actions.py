@@ -22,6 +22,7 @@ class Actions:
         self.budgets: dict[str, dict[str, Any]] = {}
         self.actions: dict[str, dict[str, Any]] = {}
         self.costs: list[tuple[str, str]] = []
+        self.bill: list[tuple[str, str, str]] = []
         self.made = 0
 
     def _budget(self, body: Mapping[str, Any]) -> str:
@@ -120,6 +121,8 @@ class Actions:
             {"Type": "DIMENSION", "Key": "SERVICE"}
         ]:
             raise Fault("ValidationException", "this stand-in knows one question")
+        if self.bill:
+            return self._daily(body, span)
         page = paged("costs", self.costs, body, self.page, "NextPageToken")
         groups = [
             {"Keys": [name], "Metrics": {"UnblendedCost": {"Amount": amount, "Unit": self.unit}}}
@@ -128,3 +131,20 @@ class Actions:
         row = {"TimePeriod": dict(span), "Total": {}, "Groups": groups, "Estimated": True}
         more = {k: v for k, v in page.items() if k != "costs"}
         return {"ResultsByTime": [row], "GroupDefinitions": body["GroupBy"], **more}
+
+    def _daily(self, body: Mapping[str, Any], span: Mapping[str, str]) -> dict[str, Any]:
+        """Answer with one row for each day of the page, as the bill has them."""
+        if body["Granularity"] != "DAILY":
+            raise Fault("ValidationException", "this bill has days")
+        rows = [row for row in self.bill if span["Start"] <= row[0] < span["End"]]
+        page = paged("rows", rows, body, self.page, "NextPageToken")
+        days: dict[str, list[dict[str, Any]]] = {}
+        for day, name, amount in page["rows"]:
+            cost = {"UnblendedCost": {"Amount": amount, "Unit": self.unit}}
+            days.setdefault(day, []).append({"Keys": [name], "Metrics": cost})
+        results = [
+            {"TimePeriod": {"Start": day, "End": day}, "Total": {}, "Groups": groups}
+            for day, groups in days.items()
+        ]
+        more = {k: v for k, v in page.items() if k != "rows"}
+        return {"ResultsByTime": results, "GroupDefinitions": body["GroupBy"], **more}

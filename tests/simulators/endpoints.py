@@ -69,6 +69,11 @@ USAGE = tuple(
 )
 
 
+SUMS = ("usage", "requests", "prompt_tokens", "completion_tokens")
+Used = tuple[str, str, str, str, float, int]
+"""Day, team, key, model, dollars, tokens."""
+
+
 class OpenRouter(Simulator):
     """One OpenRouter account: ordinary keys, management keys, guardrails, two workspaces.
 
@@ -124,6 +129,7 @@ class OpenRouter(Simulator):
         self.number = 0
         self.late = 0
         self.waiting: dict[str, int] = {}
+        self.activity: list[dict[str, Any]] = []
         self.add_key("cursor-team", key)
 
     def _workspace(self, name: str, slug: str) -> dict[str, Any]:
@@ -262,6 +268,8 @@ class OpenRouter(Simulator):
                 return self.error(403, "Only management keys can perform this operation")
             case "GET", "credits":
                 return Response(200, {"data": self.credits})
+            case "GET", "activity":
+                return self._activity(request)
             case "GET", "workspaces":
                 return self._paged(request, self.workspaces, total=True)
             case "GET", "keys":
@@ -280,6 +288,44 @@ class OpenRouter(Simulator):
                 return self._assign(request, id_, remove=rest == ["remove"])
             case _:
                 return self.error(404, "Resource not found")
+
+    def add_activity(self, day: str, key: str, model: str, usage: float, tokens: int) -> None:
+        """Let a key have used a model, on a day that is over."""
+        digest = next(row["hash"] for row in self.keys if row["name"] == key)
+        self.activity.append(
+            {
+                "date": day,
+                "model": model,
+                "model_permaslug": model,
+                "endpoint_id": str(uuid5(SPACE, model)),
+                "provider_name": model.partition("/")[0],
+                "usage": usage,
+                "byok_usage_inference": 0,
+                "requests": 1,
+                "prompt_tokens": tokens,
+                "completion_tokens": tokens // 10,
+                "reasoning_tokens": 0,
+                "key": digest,
+            }
+        )
+
+    def _activity(self, request: Request) -> Response:
+        """Sum up by day and model, over all keys unless one is named."""
+        for name in request.query:
+            if name not in ("date", "api_key_hash", "user_id", "group_by", "workspace_id"):
+                raise Invalid(f"{name}: unrecognized key")
+        digest, place = request.one("api_key_hash"), request.one("workspace_id")
+        within = {row["hash"] for row in self.keys if place in (None, row["workspace_id"])}
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in self.activity:
+            if row["key"] not in within or digest not in (None, row["key"]):
+                continue
+            shown = {name: value for name, value in row.items() if name != "key"}
+            none = {**shown, **dict.fromkeys(SUMS, 0)}
+            there = found.setdefault((row["date"], row["model"]), none)
+            for name in SUMS:
+                there[name] += row[name]
+        return Response(200, {"data": list(found.values())})
 
     def _self(self, own: dict[str, Any] | None) -> dict[str, Any]:
         row = own or {
@@ -487,6 +533,7 @@ class LiteLLM(Simulator):
         self.number = 0
         self.late = 0
         self.waiting: dict[str, int] = {}
+        self.used: list[Used] = []
         self.add_key("cursor", key)
 
     def add_team(self, alias: str, **more: Any) -> dict[str, Any]:
@@ -643,6 +690,8 @@ class LiteLLM(Simulator):
                 return self._list_keys(request)
             case "GET", "/budget/list":
                 return Response(200, self.budgets)
+            case "GET", "/team/daily/activity" | "/user/daily/activity":
+                return self._daily(request)
             case "POST", "/team/new":
                 return self._new_team(request)
             case "POST", "/team/update":
@@ -669,6 +718,65 @@ class LiteLLM(Simulator):
             return self.error(400, "invalid_request_error", message)
         headers = {"x-litellm-version": "1.106.2", "x-litellm-key-spend": "0.0002"}
         return Response(200, completion(model), headers)
+
+    def use(self, day: str, team: str, key: str, model: str, dollars: float, tokens: int) -> None:
+        """Let a key of a team (or of none) have used a model; a call of a tool has no model."""
+        self.used.append((day, team, key, model, dollars, tokens))
+
+    def _daily(self, request: Request) -> Response:
+        """Page through rows of the database, and put each page's rows together by day."""
+        page, size = (int(request.one(n) or d) for n, d in (("page", "1"), ("page_size", "10")))
+        if not 1 <= size <= 1000:
+            raise Invalid("page_size: at most 1000")
+        first, last = request.one("start_date") or "", request.one("end_date") or ""
+        if not first or not last:
+            return self.detail(400, "Please provide start_date and end_date")
+        teams = {row["team_id"]: row["team_alias"] for row in self.teams}
+        wanted = [teams.get(id_) for id_ in (request.one("team_ids") or "").split(",") if id_]
+        rows = [
+            row
+            for row in sorted(self.used, reverse=True)
+            if first <= row[0] <= last and (not wanted or row[1] in wanted)
+        ]
+        size = min(size, self.page)
+        shown = rows[(page - 1) * size : page * size]
+        metadata = {
+            "total_spend": sum(row[4] for row in shown),
+            "page": page,
+            "total_pages": -(-len(rows) // size),
+            "has_more": page * size < len(rows),
+        }
+        days = dict.fromkeys(row[0] for row in shown)
+        results = [self._of_day(day, [row for row in shown if row[0] == day]) for day in days]
+        return Response(200, {"results": results, "metadata": metadata})
+
+    def _of_day(self, day: str, rows: list[Used]) -> Any:
+        def metrics(of: list[Used]) -> dict[str, Any]:
+            tokens = sum(row[5] for row in of)
+            return {
+                "spend": sum(row[4] for row in of),
+                "prompt_tokens": tokens,
+                "completion_tokens": tokens // 10,
+                "api_requests": len(of),
+            }
+
+        tokens = {row["key_alias"]: row["token"] for row in self.keys}
+        models = {
+            model: {
+                "metrics": metrics([row for row in rows if row[3] == model]),
+                "metadata": {},
+                "api_key_breakdown": {
+                    tokens[key]: {
+                        "metrics": metrics([r for r in rows if (r[2], r[3]) == (key, model)]),
+                        "metadata": {"key_alias": key, "team_id": None},
+                    }
+                    for key in {row[2] for row in rows if row[3] == model}
+                },
+            }
+            for model in {row[3] for row in rows if row[3]}
+        }
+        breakdown = {"models": models, "providers": {}, "mcp_servers": {}}
+        return {"date": day, "metrics": metrics(rows), "breakdown": breakdown}
 
     def _list_keys(self, request: Request) -> Response:
         page, size = int(request.one("page", "1") or 1), int(request.one("size", "10") or 10)

@@ -10,6 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 
@@ -30,6 +32,38 @@ RATE_FIELDS = {*RATES, "max_images_per_1_minute", "max_audio_megabytes_per_1_min
 """The organisation's limits, which a new project has and none may exceed; and all fields."""
 
 PROJECTS = "/organization/projects"
+
+
+ALL_GROUPS = ("project_id", "line_item", "api_key_id")
+
+
+@dataclass(frozen=True)
+class Bill:
+    """One line of the bill: a day, a project, a key, a line item, dollars, tokens."""
+
+    day: date
+    project: str
+    item: str
+    dollars: float
+    key: str | None = None
+    tokens: int | None = None
+
+
+def seconds(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def told(group: tuple[str | None, ...], rows: list[Bill]) -> dict[str, Any]:
+    """Return one result; quantities are told for line items only."""
+    counts = [row.tokens for row in rows if row.tokens is not None]
+    quantity = float(sum(counts)) if counts and group[1] is not None else None
+    return {
+        "object": "organization.costs.result",
+        "amount": {"value": sum(row.dollars for row in rows), "currency": "usd"},
+        **dict(zip(ALL_GROUPS, group, strict=True)),
+        "quantity": quantity,
+        "quantity_unit": None if quantity is None else "tokens",
+    }
 
 
 class Refused(Exception):
@@ -88,6 +122,7 @@ class OpenAI(Simulator):
         self.api_keys: dict[str, list[dict[str, Any]]] = {}
         self.accounts: dict[str, list[dict[str, Any]]] = {}
         self.costs: dict[str, float] = {}
+        self.bill: list[Bill] = []
         self.usage: dict[str, tuple[int, int, int]] = {}
         self.make_project("Default project")
 
@@ -521,18 +556,55 @@ class OpenAI(Simulator):
         return deleted("api_key", key)
 
     def list_costs(self, request: Request) -> Any:
-        """One bucket for each project's costs, and one result of another kind, as may come."""
+        """One bucket for each day of the bill; without one, for each project's costs."""
         start = request.one("start_time", "") or ""
         if not start.isdecimal():
             raise Refused(400, "Missing required parameter: 'start_time'.", None, "start_time")
+        if not 1 <= int(request.one("limit", "7") or 7) <= 180:
+            raise Refused(400, "Invalid 'limit'.", "integer_above_max_value", "limit")
         wanted = request.query.get("project_ids[]") or list(self.projects)
-        grouped = "project_id" in request.query.get("group_by[]", [])
-        buckets = [self.bucket(int(start), id_, grouped) for id_ in wanted]
+        groups = request.query.get("group_by[]", [])
+        if set(groups) - {"project_id", "line_item", "api_key_id"}:
+            raise Refused(400, "Invalid value for 'group_by'.", "invalid_value", "group_by")
+        if self.bill:
+            return self.list_bill(request, wanted, groups)
+        buckets = [self.bucket(int(start), id_, "project_id" in groups) for id_ in wanted]
         page = int((request.one("page", "page_0") or "")[5:])
         more = page + 1 < len(buckets)
         return {
             "object": "page",
             "data": buckets[page : page + 1],
+            "has_more": more,
+            "next_page": f"page_{page + 1}" if more else None,
+        }
+
+    def list_bill(self, request: Request, wanted: list[str], groups: list[str]) -> Any:
+        """One bucket for each day, also for one without costs; days are cut at ``page``."""
+        start, end = int(request.one("start_time") or 0), int(request.one("end_time") or 2**40)
+        days: dict[int, dict[tuple[str | None, ...], list[Bill]]] = {}
+        last = min(end, max(seconds(row.day) for row in self.bill) + 1)
+        for day in range(start, last, 86400):
+            days[day] = {}
+        for row in self.bill:
+            if row.project in wanted and seconds(row.day) in days:
+                parts = {"project_id": row.project, "line_item": row.item, "api_key_id": row.key}
+                group = tuple(parts[name] if name in groups else None for name in ALL_GROUPS)
+                days[seconds(row.day)].setdefault(group, []).append(row)
+        size = min(int(request.one("limit", "7") or 7), self.page)
+        page = int((request.one("page", "page_0") or "")[5:])
+        shown = list(days)[page * size : (page + 1) * size]
+        more = (page + 1) * size < len(days)
+        return {
+            "object": "page",
+            "data": [
+                {
+                    "object": "bucket",
+                    "start_time": day,
+                    "end_time": day + 86400,
+                    "results": [told(group, rows) for group, rows in days[day].items()],
+                }
+                for day in shown
+            ],
             "has_more": more,
             "next_page": f"page_{page + 1}" if more else None,
         }

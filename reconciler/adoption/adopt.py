@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from reconciler.adoption import files, found, place, stores
 from reconciler.adoption.draft import Draft, Left, fitting
 from reconciler.adoption.proof import Proof, prove
 from reconciler.adoption.stores import Store
-from reconciler.errors import ByokError
+from reconciler.errors import ByokError, SecretError
+from reconciler.secrets import Secret
 from reconciler.session import Options
 from reconciler.systems.cursor import Holdings, locate, read_holdings
 
@@ -68,7 +69,7 @@ def adopt(
         missing = stores.missing(wanted, folder)
         if missing:
             placed = place.prepared(store, folder, recipients, options.env)
-            stores.move(missing, folder)
+            _moved(missing, folder, placed)
     schema = files.write_schema(path.parent)
     files.write_new(path, draft.text)
     written = (*placed.written, *([schema] if schema else []), path)
@@ -76,6 +77,16 @@ def adopt(
     return Adopted(
         path, draft, written, moved, prove(options), bool(seen.unreadable), placed.source
     )
+
+
+def _moved(values: Mapping[str, Secret], folder: Path, placed: place.Placed) -> None:
+    """Put keys into their store; where that fails, take back the files just made for it."""
+    try:
+        stores.move(values, folder)
+    except SecretError:
+        for path in placed.written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _refuse_nothing(draft: Draft) -> None:

@@ -72,7 +72,8 @@ class Draft:
     def without(self, name: str, entries: Mapping[str, str]) -> Draft:
         """Return the draft without some entries of a section, and with the reasons why."""
         kept = {key: part for key, part in self.section(name).items() if key not in entries}
-        left = tuple(Left(f"{name[:-1]} {called(key)}", why) for key, why in entries.items())
+        named = called if name == "models" else str
+        left = tuple(Left(f"{name[:-1]} {named(key)}", why) for key, why in entries.items())
         return replace(self, sections={**self.sections, name: kept}, left=(*self.left, *left))
 
 

@@ -63,6 +63,15 @@ def _name(draft: Path, path: Path) -> None:
         draft.replace(path)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none. Raises ByokError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made ({error.strerror})"
+        raise ByokError(str(path), what, "name another place") from None
+
+
 def write_schema(folder: Path) -> Path | None:
     """Write the manifest's schema for editors where there is none; return where, None if not."""
     path = folder / SCHEMA

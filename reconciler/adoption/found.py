@@ -11,6 +11,7 @@ from reconciler.adoption import presets
 from reconciler.adoption.draft import Draft, Left, Part, Said, called
 from reconciler.adoption.stores import Store
 from reconciler.model import Unknown, Value
+from reconciler.render.values import clean
 from reconciler.secrets import Secret
 from reconciler.shapes import looks_like
 from reconciler.spec import FEATURES
@@ -204,7 +205,7 @@ def _defaults(found: Holdings, models: dict[str, Part], notes: _Notes) -> None:
     for feature, attrs in found.defaults.items():
         value = attrs.get("model")
         if why := _no_default(feature, value, models):
-            notes.leave(f"default of {feature}", why)
+            notes.leave(f"default of {clean(feature)}", why)
         else:
             chosen.setdefault(str(value), []).append(feature)
     for name, features in chosen.items():

@@ -97,6 +97,7 @@ def begin(path: Path, answers: Answers, recipients: Sequence[str], env: Mapping[
     if answers.store.kind == "sops" and not (folder / answers.store.file).exists():
         chosen = place.choose(answers.store, folder, recipients, env)
         written, source = list(place.ruled(folder, chosen)), chosen.source
+        files.make_folder((folder / answers.store.file).parent)
     schema = files.write_schema(path.parent)
     files.write_new(path, draft.text)
     return Begun(path, draft, (*written, *([schema] if schema else []), path), source)

@@ -153,7 +153,7 @@ def _told(begun: Begun, answers: Answers) -> list[str]:
     if begun.source:
         lines.append(f"keys are encrypted for {begun.source}")
     lines += [f"mind: {trap}" for trap in _traps(answers)]
-    return [*lines, "", *_next(answers.store, begun.draft.references())]
+    return [*lines, "", *_next(begun, answers.store)]
 
 
 def _traps(answers: Answers) -> list[str]:
@@ -164,13 +164,14 @@ def _traps(answers: Answers) -> list[str]:
     return [*own, *(trap.says for trap in presets.everywhere())] if own else []
 
 
-def _next(store: Store, references: tuple[str, ...]) -> list[str]:
+def _next(begun: Begun, store: Store) -> list[str]:
     """Say how keys get to where the manifest says that they live."""
+    references = begun.draft.references()
     match store.kind:
         case "sops":
             names = sorted({text.rpartition("#/")[2].replace("/", ".") for text in references})
             lines = [
-                f"Next: put the keys in: sops edit {store.file}",
+                f"Next: put the keys in: sops edit {begun.manifest.parent / store.file}",
                 f"  as {', '.join(names)}" if names else "",
             ]
         case "keyring":
@@ -248,7 +249,7 @@ def _proof(done: Adopted) -> list[str]:
 def _errors(done: Adopted) -> list[str]:
     found = []
     if done.locked:
-        found.append("a key that Cursor holds cannot be read; unlock the keyring, init anew")
+        found.append("a key that Cursor holds cannot be read; unlock the keyring and init anew")
     if done.proof.proved is False:
         found.append(f"{done.manifest}: what was written does not plan to no changes; see above")
     return found

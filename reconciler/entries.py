@@ -78,7 +78,9 @@ class Rotation:
     ``name`` is the new key's name at the provider. ``before`` holds the ids of the keys that were
     there when it was ordered. ``source`` is where a person's new key was read from, ``""`` where
     the provider makes it. ``limit`` is its own monthly limit (``50.00 USD``). ``grace`` is in
-    seconds; ``until`` is when it is over. Times are ISO 8601 in UTC.
+    seconds; ``until`` is when it is over. ``recipients`` are the age recipients that were named as
+    the holder's, and ``digest`` is the SHA-256 of the file that was sealed for them, recorded
+    before it is put in place. Times are ISO 8601 in UTC.
     """
 
     system: str
@@ -99,6 +101,8 @@ class Rotation:
     until: str = ""
     by_api: bool = True
     cursor: bool = True
+    recipients: tuple[str, ...] = ()
+    digest: str = ""
     started: str = ""
     moved: str = ""
 

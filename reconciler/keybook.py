@@ -130,7 +130,8 @@ def _data(rotation: Rotation) -> str:
 
 def _rotation(columns: Mapping[str, Any], data: str) -> Rotation:
     fields = {**json.loads(data), **columns}
-    fields["before"] = tuple(fields.get("before", ()))
+    for name in ("before", "recipients"):
+        fields[name] = tuple(fields.get(name, ()))
     fields["stage"] = Stage(fields["stage"])
     return Rotation(**fields)
 

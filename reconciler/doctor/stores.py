@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.doctor import identities, rules
+from reconciler.doctor import identities
 from reconciler.doctor.finding import Finding, named, of_error, problem, skipped, warning, well
 from reconciler.doctor.ground import DEADLINE, Ground, Missing
 from reconciler.doctor.references import judging, schemes, sops_files
 from reconciler.errors import SecretError, SecretProblem as Problem
-from reconciler.secrets import sops
+from reconciler.secrets import sops, sops_rules as rules
 from reconciler.secrets.inside import locate
 from reconciler.secrets.keyring_store import read as ask_keyring
 from reconciler.secrets.process import find_program

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reconciler.errors import SecretError, SecretProblem
 from reconciler.secrets.process import DEADLINE, environment, find_program, run
-from reconciler.secrets.reference import pointer_to
+from reconciler.secrets.reference import pointer_to, tokens
 from reconciler.secrets.secret import Secret
 from reconciler.secrets.sops_file import LOCAL, SopsFile
 
@@ -117,18 +117,39 @@ def put(
         raise _explain(outcome.code, outcome.complaint, file, where)
 
 
-def seal_empty(
-    recipients: Sequence[str], form: str, where: str, deadline: float = DEADLINE
+def seal(
+    values: Mapping[str, Secret],
+    recipients: Sequence[str],
+    form: str,
+    where: str,
+    deadline: float = DEADLINE,
 ) -> bytes:
-    """Return an empty document encrypted for age recipients. Raises SecretError."""
+    """Return a new document that holds values at JSON pointers, encrypted for age recipients.
+
+    sops gets the values on standard input, never as arguments. Raises SecretError.
+    """
     argv = [*_called(binary(deadline)), "encrypt", "--age", ",".join(recipients)]
     argv += ["--input-type", "json", "--output-type", form]
     argv += ["--filename-override", f"secrets.{form}"]
-    outcome = run(argv, where=where, env=_surroundings(()), deadline=deadline, feed=b"{}")
+    outcome = run(
+        argv, where=where, env=_surroundings(()), deadline=deadline, feed=_document(values)
+    )
     if outcome.code:
         what = f"sops cannot encrypt for these recipients (it ended with {outcome.code})"
         raise SecretError(SecretProblem.REFUSED, where, what, "give age recipients: age1…")
     return outcome.output.expose().encode()
+
+
+def _document(values: Mapping[str, Secret]) -> bytes:
+    """Write values at JSON pointers as JSON, for sops' standard input alone."""
+    tree: dict[str, Any] = {}
+    for pointer, value in values.items():
+        *path, last = tokens(pointer)
+        node = tree
+        for key in path:
+            node = node.setdefault(key, {})
+        node[last] = value.expose()
+    return json.dumps(tree).encode()
 
 
 def _called(program: Path) -> list[str]:

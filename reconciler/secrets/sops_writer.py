@@ -67,7 +67,7 @@ def create(path: Path, recipients: Sequence[str], deadline: float = DEADLINE) ->
     Raises SecretError: refused where the file is there, or cannot be written.
     """
     where = f"sops://{path.name}"
-    made = sops.seal_empty(recipients, path.suffix.lstrip("."), where, deadline)
+    made = sops.seal({}, recipients, path.suffix.lstrip("."), where, deadline)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, _DRAFT, 0o644), "wb") as file:

@@ -33,6 +33,8 @@ FULL = Rotation(
     until="2026-11-23T00:00:00+00:00",
     by_api=False,
     cursor=False,
+    recipients=("age1first", "age1second"),
+    digest="0" * 64,
 )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.doctor.ground import plain
 from reconciler.secrets.sops_file import LOCAL, Recipient
 
 NAME: Final = ".sops.yaml"
@@ -38,21 +38,33 @@ class UnreadableRules(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The recipients that the first rule for a file names; ``others`` are kinds not compared."""
+    """The recipients that the first rule for a file names; ``others`` are kinds not compared.
+
+    ``narrow`` says that the rule has a ``path_regex``: one without is for every file.
+    """
 
     config: Path
     number: int
     age: frozenset[str]
     pgp: frozenset[str]
     others: tuple[str, ...]
+    narrow: bool = True
 
 
 def configuration(file: Path) -> Path | None:
     """Return the nearest .sops.yaml at or above a file's folder."""
     for folder in [file.parent, *file.parent.parents][:UP]:
-        if plain(folder / NAME):
+        if _plain(folder / NAME):
             return folder / NAME
     return None
+
+
+def _plain(path: Path) -> bool:
+    """Tell whether a path leads to a plain file: reading anything else may wait for ever."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def wish(config: Path, file: Path) -> Wish | None:
@@ -104,7 +116,8 @@ def _wish(config: Path, number: int, rule: Mapping[str, Any]) -> Wish:
     age = {name for group in groups for name in _names(group.get("age"))}
     pgp = {fingerprint(name) for group in groups for name in _names(group.get("pgp"))}
     others = {_OTHERS[kind] for group in groups for kind in group if kind in _OTHERS}
-    return Wish(config, number, frozenset(age), frozenset(pgp), tuple(sorted(others)))
+    narrow = bool(rule.get("path_regex"))
+    return Wish(config, number, frozenset(age), frozenset(pgp), tuple(sorted(others)), narrow)
 
 
 def _names(given: Any) -> Iterator[str]:

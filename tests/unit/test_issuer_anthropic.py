@@ -94,6 +94,17 @@ class TestContract(RevokingContract):
         assert refused.value.kind is Problem.UNPROVED
         assert rig.status() == "active"
 
+    def test_a_state_that_is_late_is_read_again(self, rig):
+        with opened(rig) as issuer:
+            id_ = issuer.identify(secrets(rig.old()))
+            late = Response(200, rig.simulator.keys[id_] | {"status": "active"})
+            rig.simulator.inject(
+                "answer", method="GET", path="*/api_keys/*", times=2, response=late
+            )
+            revoke(issuer, id_)
+        assert rig.simulator.faults[0].times == 0
+        assert rig.status() == "archived"
+
     def test_a_kill_between_the_two_steps_is_mended_by_the_next(self, rig):
         with opened(rig) as issuer:
             id_ = issuer.identify(secrets(rig.old()))

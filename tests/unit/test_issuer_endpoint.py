@@ -176,6 +176,13 @@ class TestOpenRouter(IssuerContract):
             revoke(issuer, rig.row()["hash"])
         assert refused.value.kind is Problem.UNPROVED
 
+    def test_a_list_that_is_late_is_read_again(self, rig):
+        late = Response(200, {"data": [rig.row()]})
+        rig.simulator.inject("answer", method="GET", path="/keys", response=late)
+        with opened(rig) as issuer:
+            revoke(issuer, rig.row()["hash"])
+        assert rig.simulator.faults[0].times == 0
+
 
 class Proxy(EndpointRig):
     type, key, admin, limits = "litellm", VIRTUAL, MASTER, True
@@ -282,6 +289,13 @@ class TestLiteLLM(IssuerContract):
             with pytest.raises(ProviderError, match="still has it"):
                 revoke(issuer, rig.row()["token"])
             assert entry(issuer, rig.row()["token"]) is not None
+
+    def test_a_list_that_is_late_is_read_again(self, rig):
+        late = Response(200, {"keys": [rig.row()], "current_page": 1, "total_pages": 1})
+        rig.simulator.inject("answer", method="GET", path="/key/list", response=late)
+        with opened(rig) as issuer:
+            revoke(issuer, rig.row()["token"])
+        assert rig.simulator.faults[0].times == 0
 
 
 class ByHand(EndpointRig):

@@ -152,6 +152,15 @@ class TestContract(IssuerContract):
                 revoke(issuer, old)
         assert refused.value.kind is Problem.UNPROVED
 
+    def test_a_list_that_is_late_is_read_again(self, rig):
+        with opened(rig) as issuer:
+            old = issuer.identify(secrets(rig.old()))
+            late = {"object": "list", "data": list(rig.simulator.api_keys[rig.id])}
+            shown = Response(200, {**late, "has_more": False})
+            rig.simulator.inject("answer", method="GET", path="*/api_keys", response=shown)
+            revoke(issuer, old)
+        assert rig.simulator.faults[0].times == 0
+
     @pytest.mark.parametrize("key", [None, {}, {"value": ""}, {"id": "key_1"}])
     def test_an_answer_without_the_key_is_no_key(self, rig, key):
         body = {"object": "x", "id": "svc_acct_1", "name": NAME, "api_key": key}

@@ -118,7 +118,7 @@ def _gate(found: Report, limit: Decimal | None, *, foreseen: bool) -> list[int]:
     for one in passing(found.measures, limit, foreseen=foreseen):
         shares = [shown(s) for s in (one.share,) if s is not None and s >= limit]
         shares = shares or [f"expected to reach {shown(one.foreseen_share or Decimal())}"]
-        screen().say(f"byok: budget {one.budget.name}: {shares[0]}; --fail-over is {limit:f} %")
+        screen().say(f"byok: budget {one.budget.name}: {shares[0]}; --fail-over is {limit:f}%")
         codes.append(PASSED)
     for one in untold(found.measures):
         way_out = "leave its account out with --system, or make it tell"

@@ -15,7 +15,7 @@ from reconciler.spec import Manifest
 
 PROBES: Final = ("generate", "cost")
 TOKENS_IN: Final = 16
-COST_EXPLORER: Final = "0.01 USD for each page of AWS Cost Explorer, one or two pages"
+COST_EXPLORER: Final = "0.01 USD for each page of AWS Cost Explorer, as a rule one or two"
 
 
 def agreed(chosen: tuple[str, ...]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -123,21 +123,24 @@ def _only_observed(manifest: Manifest, told: Iterable[Told]) -> Iterator[Advice]
 
 
 def _nearly_spent(manifest: Manifest, measures: Iterable[Measure]) -> Iterator[Advice]:
-    """Tell how to use less, where a budget is nearly spent."""
-    for one in measures:
-        if one.share is None or one.share < NEARLY:
-            continue
-        yield Advice(
-            f"budget {one.budget.name}",
-            "use Auto mode for simple tasks, @Files instead of @Codebase where you know the place,"
-            " and one detailed prompt instead of many short ones",
-            f"{shown(one.share)} is spent{_context(manifest, one.account)}",
-        )
+    """Tell how to use less, once, where budgets are nearly spent."""
+    near = [(one, one.share) for one in measures if one.share is not None and one.share >= NEARLY]
+    if not near:
+        return
+    figures = ", ".join(f"{shown(share)} of {one.budget.name}" for one, share in near)
+    yield Advice(
+        "saving",
+        "use Auto mode for simple tasks, @Files instead of @Codebase where you know the place,"
+        " and one detailed prompt instead of many short ones",
+        f"{figures} {'is' if len(near) == 1 else 'are'} spent"
+        f"{_context(manifest, {one.account for one, _ in near})}",
+    )
 
 
-def _context(manifest: Manifest, account: str) -> str:
-    """Return what much context costs with the dearest model of an account."""
-    mine = [m.id for m in manifest.models.values() if account in (m.provider, m.endpoint)]
+def _context(manifest: Manifest, accounts: Collection[str]) -> str:
+    """Return what much context costs with the dearest enabled model of some accounts."""
+    models = [m for m in manifest.models.values() if m.enabled and not m.absent]
+    mine = [m.id for m in models if (m.provider or m.endpoint) in accounts]
     if not mine:
         return ""
     found = estimates(manifest, Tokens(sent=CONTEXT), mine)

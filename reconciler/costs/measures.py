@@ -51,7 +51,7 @@ class Measure:
 def shown(share: Decimal) -> str:
     """Write a percentage with at most one decimal, never rounded up: 99.96 is not 100."""
     text = f"{share.quantize(Decimal('0.1'), ROUND_DOWN)}"
-    return f"{text.removesuffix('.0')} %"
+    return f"{text.removesuffix('.0')}%"
 
 
 def measures(manifest: Manifest, told: Iterable[Told], day: date) -> tuple[Measure, ...]:
@@ -131,7 +131,7 @@ def parts(lines: Iterable[Line], field: str) -> list[tuple[str, Money]]:
 
 
 def _in(amounts: Mapping[str, Money], unit: str) -> Money:
-    return amounts.get(unit, Money.of(0, unit))
+    return amounts.get(unit, Money.of(0, unit)).share(100)  # floats of reports are not exact
 
 
 def _share(part: Money | None, whole: Money) -> Decimal | None:
@@ -156,7 +156,7 @@ def entry(one: Measure) -> dict[str, Any]:
 
 
 def _text(money: Money | None) -> str | None:
-    return None if money is None else str(money.share(100))
+    return None if money is None else str(money)
 
 
 def _number(share: Decimal | None) -> str | None:

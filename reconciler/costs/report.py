@@ -115,4 +115,4 @@ def _tokens(spend: Spend, field: str, name: str) -> dict[str, int | None]:
 
 
 def _money(money: Money) -> dict[str, str]:
-    return {"amount": f"{money.amount:f}", "currency": money.currency}
+    return {"amount": f"{round(money.amount, 6).normalize():f}", "currency": money.currency}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,7 +27,9 @@ NARROW: Final = 72
 FEW: Final = 3
 """Parts of each sort that are shown without -v."""
 
-WORDS: Final = {"scope": "project", "key": "key", "model": "model"}
+PLACES: Final = {"openai": "project", "anthropic": "workspace", "azure": "account"}
+"""What a line's scope is called at each provider; at an endpoint it is a team."""
+
 YELLOW, RED = Decimal(80), Decimal(100)
 
 
@@ -55,15 +58,16 @@ def month(found: Report, paper: Paper) -> str:
 
 
 def _month(found: Report, paper: Paper) -> Iterator[Line]:
-    yield _line(Span(f"{found.day:%B %Y}, up to the {found.day:%d} (UTC)", "bold"))
+    last = monthrange(found.day.year, found.day.month)[1]
+    yield _line(Span(f"{found.day:%B %Y}, day {found.day.day} of {last} (UTC)", "bold"))
     for one in found.told:
         yield Line()
         yield from _account(one, found, paper)
         for measure in found.measures:
             if measure.account == one.account:
-                yield from _measure(measure, paper)
+                yield from _measure(measure, paper, told=isinstance(one.answer, Spend))
         if isinstance(one.answer, Spend):
-            yield from _parts(one.answer, paper)
+            yield from _parts(one.account, one.answer, paper)
     yield Line()
     yield from _total(found)
     for each in found.advice:
@@ -99,12 +103,11 @@ def _sum(amounts: Mapping[str, Money]) -> str:
     return " + ".join(str(money.share(100)) for money in amounts.values())
 
 
-def _measure(one: Measure, paper: Paper) -> Iterator[Line]:
+def _measure(one: Measure, paper: Paper, *, told: bool) -> Iterator[Line]:
     head = f"  budget {clean(one.budget.name)}"
     if one.share is None or one.spent is None:
-        yield _line(
-            Span(f"{head} ({one.budget.amount}): "), Span(f"cannot be told: {clean(one.why)}")
-        )
+        why = f": {clean(one.why)}" if told else ""
+        yield _line(Span(f"{head} ({one.budget.amount}): cannot be told{why}"))
         return
     ahead = f", forecast {shown(one.foreseen_share)}" if one.foreseen_share is not None else ""
     style = _style(one.share)
@@ -127,12 +130,13 @@ def _style(share: Decimal) -> str:
 def bar(share: Decimal, paper: Paper) -> str:
     """Return a bar of a percentage; full only from 100 on."""
     full, empty = ("█", "░") if paper.unicode else ("#", ".")
-    filled = max(0, min(int(share * paper.bar / 100), paper.bar))
+    filled = max(1 if share else 0, min(int(share * paper.bar / 100), paper.bar))
     return full * filled + empty * (paper.bar - filled)
 
 
-def _parts(spend: Spend, paper: Paper) -> Iterator[Line]:
-    for field, word in WORDS.items():
+def _parts(account: str, spend: Spend, paper: Paper) -> Iterator[Line]:
+    words = {"scope": PLACES.get(account, "team"), "key": "key", "model": "model"}
+    for field, word in words.items():
         rows = parts(spend.lines, field)
         if all(not name for name, _ in rows):
             continue

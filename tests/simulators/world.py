@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 from reconciler.sandbox import Sandbox, make
-from tests.simulators.anthropic import Anthropic
+from tests.simulators.anthropic import Anthropic, Bill as AnthropicBill
 from tests.simulators.azure import Azure
 from tests.simulators.bedrock import ADMIN, KEY, Bedrock
 from tests.simulators.cursor_team import CursorTeam
 from tests.simulators.endpoints import LiteLLM
 from tests.simulators.google import Google
-from tests.simulators.openai import OpenAI
+from tests.simulators.openai import Bill as OpenAIBill, OpenAI
 from tests.simulators.server import Simulator, serving
 
 GATEWAY_KEY, MASTER_KEY = "sk-" + "g4teWay" * 4, "sk-" + "m4sterKey" * 4
@@ -67,6 +68,31 @@ class World:
         """Make a sandbox whose manifest and keys fit these accounts."""
         text = MANIFEST.replace("{base}", self.base)
         return make(folder, manifest=text, keys=self.keys, offline=False)
+
+    def bill(self, day: date) -> None:
+        """Let this month have cost something, from its first day to this one, in every account.
+
+        Together: OpenAI 460 USD (of 500), Anthropic 90 (of 300), Azure 24 (of 200), Bedrock 12,
+        the gateway 45 (of 50). It is the same sum on every day of the month.
+        """
+        first = day.replace(day=1)
+        days = [first + timedelta(days=n) for n in range(day.day)]
+        mine = self.openai.make_project("cursor-byok")
+        other = self.openai.make_project("research")
+        key = next(iter(self.anthropic.keys))
+        space = self.anthropic.add_workspace("cursor-byok", byok="sandbox")
+        self.gateway.add_team("cursor-byok")
+        for on in days:
+            self.openai.bill += [
+                OpenAIBill(on, mine, "gpt-4o-2024-08-06, input", 300 / day.day, "key_1", 1000),
+                OpenAIBill(on, mine, "gpt-4o-2024-08-06, output", 160 / day.day, "key_1", 200),
+                OpenAIBill(on, other, "o1-2024-12-17, output", 33 / day.day, "key_2", 50),
+            ]
+            cents = str(9000 / day.day)
+            self.anthropic.bill.append(AnthropicBill(on, space, "claude-sonnet-4-5", cents, key))
+            self.azure.bill.append((on, "gpt 4o 0806 Inp glbl Tokens", 24 / day.day))
+            self.gateway.use(f"{on}", "cursor-byok", "cursor", "acme-coder", 45 / day.day, 1000)
+            self.bedrock.money.bill.append((f"{on}", "Amazon Bedrock", str(12 / day.day)))
 
 
 @contextmanager

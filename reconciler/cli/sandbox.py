@@ -29,6 +29,10 @@ STORY: tuple[tuple[str, str], ...] = (
     ("And who, as far as can be known.", "status"),
     ("Put it right.", "apply --yes"),
     ("In sync again.", "status"),
+    (
+        "What Cursor holds can become a manifest too: it plans to no changes, its keys in a store.",
+        "init --from-cursor --secrets sops --team sandbox -f adopted.yaml",
+    ),
     ("Every run is on record, and can be rolled back.", "history"),
 )
 

@@ -235,6 +235,14 @@ def test_models_on_off_custom_and_defaults(bench):
     assert made["acme"].default_for == ("cmd-k",)
 
 
+def test_a_default_that_is_switched_off_costs_only_the_default(bench):
+    bench.models(on=["gpt-4o"], off=["o1"], composer="o1")
+    done = bench.adopt()
+    assert done.proof.proved is True
+    assert set(left(done)) == {"default of composer"}
+    assert bench.manifest.models["o1"].enabled is False
+
+
 def test_what_no_manifest_can_say_is_left_out_and_said(bench):
     bench.models(
         on=["cursor-small", "gpt-4o"],

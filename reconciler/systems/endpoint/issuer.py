@@ -27,6 +27,7 @@ from reconciler.systems.account.signing import bearer, keyless
 from reconciler.systems.endpoint import litellm_issuer, openrouter_issuer
 from reconciler.systems.endpoint.management import MANAGED, admin, place
 from reconciler.systems.endpoint.quirks import TYPES, Quirks, openai_list
+from reconciler.systems.endpoint.sight import api
 
 CONSOLES: Final[Mapping[str, str]] = {
     "openrouter": "https://openrouter.ai/settings/keys",
@@ -101,7 +102,7 @@ def _attempt(setting: Setting, endpoint: Endpoint, values: Values) -> Trial:
 
 def _connect(setting: Setting, endpoint: Endpoint, quirks: Quirks, key: Secret | None) -> Client:
     sign: Sign = keyless if key is None else bearer(key)
-    return setting.door.connect(endpoint.base_url, Dialect(quirks.who, quirks.classify), sign)
+    return setting.door.connect(api(endpoint), Dialect(quirks.who, quirks.classify), sign)
 
 
 def _models(client: Client) -> Answer:

@@ -55,10 +55,10 @@ def abandon(desk: Desk, rotation: Rotation) -> Rotation:
     if stored and old and not equal(stored, old):
         what = "the store no longer holds the old key"
         raise SafetyStop(_where(rotation), what, "let it finish, then rotate once more")
-    for key_id in (*_orphans(desk, rotation), rotation.new_id if rotation.by_api else ""):
+    for key_id in (*orphans(desk, rotation), rotation.new_id if rotation.by_api else ""):
         if key_id and key_id != rotation.old_id and desk.issuer.revoke is not None:
             desk.issuer.revoke(key_id)
-    return _ended(desk, rotation, Stage.DROPPED)
+    return ended(desk, rotation, Stage.DROPPED)
 
 
 def _begin(desk: Desk, rotation: Rotation) -> Rotation:
@@ -78,7 +78,7 @@ def _make(desk: Desk, rotation: Rotation) -> Rotation:
     """Have the new key made; one that a killed run made, and nobody saw, is revoked first."""
     if desk.issuer.make is None:
         raise UsageError(_where(rotation), desk.issuer.why, "give it back, or --abandon")
-    for orphan in _orphans(desk, rotation):
+    for orphan in orphans(desk, rotation):
         if desk.issuer.revoke is not None:
             desk.issuer.revoke(orphan)
     made = desk.issuer.make(ordered(rotation))
@@ -86,7 +86,8 @@ def _make(desk: Desk, rotation: Rotation) -> Rotation:
     return _got(desk, rotation, made.values, made.id)
 
 
-def _orphans(desk: Desk, rotation: Rotation) -> tuple[str, ...]:
+def orphans(desk: Desk, rotation: Rotation) -> tuple[str, ...]:
+    """Return the ids of keys that a killed run had made, and did not get to see."""
     if not rotation.by_api or desk.issuer.orphans is None or rotation.stage is not Stage.MAKING:
         return ()
     desk.issuer.forget()
@@ -201,7 +202,7 @@ def _let_go(desk: Desk, rotation: Rotation) -> Rotation:
     if finished(desk, rotation):
         return rotation
     if not rotation.old:
-        return _ended(desk, rotation, Stage.DONE)
+        return ended(desk, rotation, Stage.DONE)
     proved(desk, rotation)
     return desk.moved(replace(rotation, stage=Stage.REVOKING))
 
@@ -211,15 +212,15 @@ def _revoke(desk: Desk, rotation: Rotation) -> Rotation:
     old = KeyRecord(rotation.system, rotation.owner, rotation.old, rotation.refs, rotation.old_id)
     known = [k for k in desk.book.keys(rotation.owner) if k.fingerprints == rotation.old]
     desk.book.retire(known[0] if known else old)
-    return _ended(desk, rotation, Stage.DONE)
+    return ended(desk, rotation, Stage.DONE)
 
 
-def _ended(desk: Desk, rotation: Rotation, stage: Stage) -> Rotation:
+def ended(desk: Desk, rotation: Rotation, stage: Stage) -> Rotation:
     """Record the end, then forget the copies: they are of use to nobody any more."""
-    ended = desk.moved(replace(rotation, stage=stage))
+    over = desk.moved(replace(rotation, stage=stage))
     for role in ("old", "new"):
         desk.book.drop(rotation.id, role)
-    return ended
+    return over
 
 
 def _nothing(_desk: Desk, rotation: Rotation) -> Rotation:
@@ -227,7 +228,7 @@ def _nothing(_desk: Desk, rotation: Rotation) -> Rotation:
 
 
 def _where(rotation: Rotation) -> str:
-    return f"rotate {rotation.system}"
+    return f"{'issue' if rotation.holder else 'rotate'} {rotation.system}"
 
 
 STEPS: Final[Mapping[Stage, Step]] = {

@@ -234,8 +234,7 @@ def test_many_at_once_are_not_put_back(applied):
     assert applied.bytes() == before
 
 
-def test_an_origin_nobody_approved_is_not_healed_into(applied):
-    """What stands in Cursor may have been approved by hand: watching approves nothing."""
+def test_another_origin_in_the_manifest_waits_for_apply_which_asks(applied):
     applied.edit(
         "endpoint: https://byok-sandbox.openai.azure.com", "endpoint: https://elsewhere.example.com"
     )

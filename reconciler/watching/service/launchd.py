@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import plistlib
 from pathlib import PurePath
 from typing import Final
 
@@ -14,6 +13,8 @@ _UMASK: Final = 0o077
 
 def files(job: Job, folder: PurePath) -> tuple[File, ...]:
     """Render the agent of a job for a folder of launch agents."""
+    import plistlib
+
     agent = {
         "Label": LABEL,
         "ProgramArguments": list(job.command),

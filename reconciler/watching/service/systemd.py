@@ -32,7 +32,7 @@ def files(job: Job, folder: PurePath) -> tuple[File, ...]:
 
 def _service(job: Job) -> str:
     variables = (f"Environment={word(f'{k}={v}')}" for k, v in sorted(job.environment.items()))
-    first, *rest = job.command
+    first, *rest = started(job.command)
     return _unit(
         job,
         ("Unit", "Description=byok: put back what moved in Cursor"),
@@ -69,6 +69,16 @@ def _timer(job: Job) -> str:
 def _unit(job: Job, *sections: tuple[str, ...]) -> str:
     head = "".join(f"# {line}\n" for line in marked(job))
     return head + "".join(f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, *lines in sections)
+
+
+def started(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command that systemd starts: its program's own path may hold no quote or backslash.
+
+    (systemd's string_is_safe; its arguments may.) A shell that knows it as $0 starts such a one.
+    """
+    if any(c in command[0] for c in "\"'\\"):
+        return ("/bin/sh", "-c", 'exec "$0" "$@"', *command)
+    return command
 
 
 def word(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 from pathlib import PurePath
 from typing import Final
-from xml.sax.saxutils import escape
 
 from reconciler.errors import UsageError
 from reconciler.watching.service.job import File, Job, marked
@@ -33,9 +33,9 @@ def files(job: Job, folder: PurePath, user: str) -> tuple[File, ...]:
         marks="".join(f"<!-- {line} -->\n" for line in marked(job)),
         namespace=NAMESPACE,
         interval=f"PT{job.every // 60}M" if job.every % 60 == 0 else f"PT{job.every}S",
-        user=escape(user),
-        command=escape(first),
-        arguments=escape(subprocess.list2cmdline(rest)),
+        user=html.escape(user, quote=False),
+        command=html.escape(first, quote=False),
+        arguments=html.escape(subprocess.list2cmdline(rest), quote=False),
     )
     return (File(folder / FILE, text, "utf-16"),)
 

@@ -11,7 +11,7 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 366 * 86400
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """A span of time, in seconds; a number without a unit is seconds."""
 
     name = "duration"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -112,7 +112,7 @@ def order(
     ``grace`` is in seconds. Raises SafetyStop where making a key harms somebody else's.
     """
     refuse_harm(session, desk, key)
-    return desk.book.begin(
+    begun = desk.book.begin(
         Rotation(
             system=key.system,
             owner=session.owner,
@@ -127,6 +127,10 @@ def order(
             cursor=cursor and key.address is not None,
         )
     )
+    if begun.by_api and (name := named(session, key)):
+        what = f"the manifest names the old key, {name}; name the new one instead: {begun.name}"
+        session.aloud.append(f"{key.system}: {what}")
+    return begun
 
 
 def _name(owner: str) -> str:
@@ -145,6 +149,27 @@ def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:
         f"a new key cuts off {desk.issuer.disturbs}, and nobody can bring that back",
         "see that it is in nobody's use, then give --allow-irreversible once",
     )
+
+
+def named(session: Session, key: Wanted) -> str:
+    """Return the name by which the manifest's account fields know the old key, empty without.
+
+    OpenRouter's ``key_name`` and ``keys``, LiteLLM's ``keys``: a new key has another name.
+    """
+    endpoint = session.manifest.endpoints.get(key.system)
+    name = key.listed.name if key.listed is not None else ""
+    return name if endpoint is not None and name and name in set(_words(endpoint.account)) else ""
+
+
+def _words(node: object) -> Iterator[str]:
+    match node:
+        case str():
+            yield node
+        case Mapping():
+            yield from (str(word) for word in node)
+            yield from (word for part in node.values() for word in _words(part))
+        case tuple() | list():
+            yield from (word for part in node for word in _words(part))
 
 
 def refuse_storeless(session: Session, key: Wanted) -> None:

@@ -69,7 +69,14 @@ def asked(request: Request) -> tuple[str, str, dict[str, Any]]:
     given = dict(pairs)
     operation = given.pop("Action")
     assert given.pop("Version") == model(service).api_version
-    return service, operation, given
+    return service, operation, {n: _typed(service, operation, n, v) for n, v in given.items()}
+
+
+def _typed(service: str, operation: str, name: str, value: str) -> str | int:
+    """Return a field of a form as its model has it: there, all is text."""
+    shape = model(service).operation_model(operation).input_shape
+    member = shape.members.get(name) if shape else None
+    return int(value) if member is not None and member.type_name == "integer" else value
 
 
 def _query(request: Request) -> dict[str, Any]:

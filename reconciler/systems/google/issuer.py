@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from hashlib import sha256
-from secrets import token_hex
 from typing import Any, Final
 
 from reconciler.errors import ProviderError, ProviderProblem as Problem
@@ -44,6 +43,9 @@ NAME: Final = re.compile(r"projects/[^/]+/locations/global/keys/[^/]+")
 
 LONGEST: Final = 63
 """Characters of a display name, and of the id that ends a resource name (API Keys v2)."""
+
+TIMES: Final = 9
+"""How often one order's key can be deleted, and made again, in 30 days."""
 
 READ_AT_MOST: Final = 100
 """Keys whose value is read to find one: only such as may be used for the Gemini API."""
@@ -132,18 +134,49 @@ def _same(one: Secret, other: Secret) -> bool:
 
 
 def _made(cloud: Cloud, order: Order) -> Made:
-    """Make a key, and read its value. Raises ProviderError; the key may be there all the same."""
-    who = cloud.keys.who
+    """Make a key, and read its value. Raises ProviderError; the key may be there all the same.
+
+    One that this order made before is not made twice: its id says so, and its value can be read.
+    """
     if order.limit is not None:
-        raise refusal(who, Problem.UNSUPPORTED, "has no limit for a single key")
-    parent = f"/v2/projects/{cloud.project}/locations/global/keys"
-    id_ = _id(order.name)
+        raise refusal(cloud.keys.who, Problem.UNSUPPORTED, "has no limit for a single key")
     wish = {"displayName": _shown(order.name), **_as_old(cloud, order.old)}
-    finish(cloud.keys, "/v2", cloud.keys.send("POST", parent, wish, params={"keyId": id_}))
-    name = str(cloud.keys.get(f"{parent}/{id_}").at("name", default=""))
-    if not NAME.fullmatch(name):
-        raise refusal(who, Problem.UNREADABLE)
-    return Made(name, {"key": key_string(cloud, name)})
+    for id_ in _ids(order.name):
+        name = _standing(cloud, id_, wish)
+        if name:
+            return Made(name, {"key": key_string(cloud, name)})
+    raise refusal(cloud.keys.who, Problem.MOVED, "deleted too many keys of this order already")
+
+
+def _standing(cloud: Cloud, id_: str, wish: Mapping[str, Any]) -> str:
+    """Have a key of this id; return its resource name, or nothing where one was deleted."""
+    parent = f"/v2/projects/{cloud.project}/locations/global/keys"
+    taken = False
+    try:
+        finish(cloud.keys, "/v2", cloud.keys.send("POST", parent, wish, params={"keyId": id_}))
+    except ProviderError as error:
+        taken = error.kind is Problem.MOVED
+        if not taken:
+            raise
+    found = _read(cloud, f"{parent}/{id_}", taken=taken)
+    if "deleteTime" in found:
+        return ""
+    name = str(found.get("name", ""))
+    if not NAME.fullmatch(name) or found.get("displayName") != wish["displayName"]:
+        raise refusal(cloud.keys.who, Problem.UNREADABLE)
+    return name
+
+
+def _read(cloud: Cloud, path: str, *, taken: bool) -> Mapping[str, Any]:
+    """Read a key; one whose id is taken, and that is not there, is in the making."""
+    try:
+        found: Mapping[str, Any] = cloud.keys.get(path).body or {}
+    except ProviderError as error:
+        if not taken or error.kind not in (Problem.NOT_THERE, Problem.NO_ACCESS):
+            raise
+        what = "is still making a key for this order"
+        raise refusal(cloud.keys.who, Problem.DOWN, what, "run it again in a while") from None
+    return found
 
 
 def _as_old(cloud: Cloud, old: str) -> dict[str, Any]:
@@ -159,18 +192,27 @@ def _as_old(cloud: Cloud, old: str) -> dict[str, Any]:
     return {"restrictions": known, **({"serviceAccountEmail": bound} if bound else {})}
 
 
-def _id(name: str) -> str:
-    """Return an id for a new key: RFC 1034's letters, and never one that a deleted key had."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    lettered = plain if plain[:1].isalpha() else f"byok-{plain}"
-    return f"{lettered[: LONGEST - 9].rstrip('-')}-{token_hex(4)}"
+def _ids(name: str) -> Iterator[str]:
+    """Yield ids for a new key, in RFC 1034's letters: that of a deleted key is taken for 30 days.
+
+    They come from the name alone, so that one order has one key.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: LONGEST - 18].rstrip("-")
+    lettered = plain if plain[:1].isalpha() else f"byok-{plain}".rstrip("-")
+    plainly = lettered == name and name.startswith("byok-")  # and surely no UUID
+    yield (first := name if plainly else f"{lettered}-{_hash(name)}")
+    yield from (f"{first}-{number}" for number in range(2, TIMES + 1))
+
+
+def _hash(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:8]
 
 
 def _shown(name: str) -> str:
     """Return a name as a display name: one that is too long is told by its hash."""
     if len(name) <= LONGEST:
         return name
-    return f"{name[: LONGEST - 17]}-{sha256(name.encode()).hexdigest()[:16]}"
+    return f"{name[: LONGEST - 9]}-{_hash(name)}"
 
 
 def _orphans(cloud: Cloud, order: Order) -> tuple[str, ...]:

@@ -168,6 +168,10 @@ def test_simulated_keys_and_account_have_the_examples_form(applied, examples):
     example = examples["Accounts_ListKeys"]["responses"]["200"]["body"]
     assert [*foreign(keys, example), *lacking(keys, example)] == []
     listed = examples["Accounts_ListByResourceGroup"]["responses"]["200"]["body"]["value"][0]
+    before = dict(applied.keys)
+    new = ask(applied, "POST", f"{applied.id}/regenerateKey", {"keyName": "Key2"}).body
+    assert [*foreign(new, example), *lacking(new, example)] == []
+    assert (new["key1"], new["key2"]) == (before["key1"], applied.keys["key2"])
     account = ask(applied, "GET", applied.id).body
     assert list(lacking(account, listed)) == []
     shared = {name: account[name] for name in listed if name != "properties"}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from reconciler.systems.account import transport
+from reconciler.errors import ProviderError
+from reconciler.systems.account import Trial, transport
+from tests.contract.issuer_contract import made_by, opened, order, orphans, revoke, secrets
 from tests.unit.bedrock_bench import Bench, codes, said, told
 
 pytestmark = [
@@ -183,6 +186,35 @@ def test_motos_two_keys_are_listed(bench, furnished):
     ours = texts[f"key/access key …{keys['byok-cursor'][0][-4:]}"]
     assert ours.startswith("the one in use here, active")
     assert "has 2 access keys" in texts["key/byok-cursor"]
+
+
+def test_moto_makes_lists_and_revokes_keys(bench, furnished):
+    _, keys = furnished
+    old = dict(zip(("access_key_id", "secret_access_key"), keys["byok-cursor"], strict=True))
+    account = SimpleNamespace(folder=bench.folder, base=bench.base, name="bedrock")
+    with opened(account) as issuer:
+        assert issuer.identify(secrets(old)) == old["access_key_id"]
+        asked = order(issuer, old=old["access_key_id"])
+        assert orphans(issuer, asked) == ()
+        made = made_by(issuer, asked)
+        assert orphans(issuer, asked) == (made.id,)
+        assert issuer.attempt(made.values) is Trial.ALIVE
+        with pytest.raises(ProviderError, match="has two access keys already"):
+            made_by(issuer, asked)
+        revoke(issuer, old["access_key_id"])
+        revoke(issuer, old["access_key_id"])
+        assert issuer.attempt(secrets(old)) is Trial.DEAD
+        assert [key.id for key in issuer.listed()] == [made.id]
+    listed = boto(bench, keys).list_access_keys(UserName="byok-cursor")["AccessKeyMetadata"]
+    assert [key["AccessKeyId"] for key in listed] == [made.id]
+
+
+def test_motos_own_limit_is_two_keys(bench, furnished):
+    _, keys = furnished
+    boto(bench, keys).create_access_key(UserName="byok-cursor")
+    refused = boto(bench, keys).exceptions.LimitExceededException
+    with pytest.raises(refused):
+        boto(bench, keys).create_access_key(UserName="byok-cursor")
 
 
 def test_motos_bill_is_read(bench, server):

@@ -9,10 +9,12 @@ from datetime import datetime
 import pytest
 
 from tests.contract.contract import apply, plan
+from tests.contract.issuer_contract import made_by, opened, order, revoke, secrets
 from tests.contract.test_google import TestGoogle as World
 from tests.simulators.google import Google
 from tests.simulators.server import Request, serving
 from tests.specs import spec
+from tests.unit.test_issuer_google import Rig
 
 APIS = {
     "apikeys": "google-discovery-apikeys.v2.json",
@@ -115,20 +117,26 @@ class Described:
 
 
 @pytest.fixture
-def exchanges(tmp_path, monkeypatch):
-    """Live through a team's two manifests and the removal of all; return what went over the wire.
-
-    A cap is reached on the way, raised, and taken away.
-    """
-    heard = []
+def heard(monkeypatch):
+    """Keep all that goes over the wire, with its answers."""
+    kept = []
 
     def recorded(self, request):
         response = respond(self, request)
-        heard.append((request, response))
+        kept.append((request, response))
         return response
 
     respond = Google.respond
     monkeypatch.setattr(Google, "respond", recorded)
+    return kept
+
+
+@pytest.fixture
+def exchanges(tmp_path, heard):
+    """Live through a team's two manifests and the removal of all; return what went over the wire.
+
+    A cap is reached on the way, raised, and taken away.
+    """
     world, simulators = World(), []
     world.simulators, world.numbers = simulators, iter(range(9))
     with serving(simulators) as world.base:
@@ -144,14 +152,19 @@ def exchanges(tmp_path, monkeypatch):
     return heard
 
 
-def test_every_exchange_is_as_described(exchanges):
+def described(exchanges):
+    """Hold each exchange with a described API to its description; return the methods' names."""
     apis = {name: Described(json.loads(spec(file).read_text())) for name, file in APIS.items()}
     seen = set()
     for request, response in exchanges:
         api, _, path = request.path.removeprefix("/cloud/").partition("/")
         if request.path.startswith("/cloud/") and api in apis:
             seen.add(apis[api].hold(request, path, response))
-    assert {name.partition(".")[2] for name in seen} == {
+    return {name.partition(".")[2] for name in seen}
+
+
+def test_every_exchange_is_as_described(exchanges):
+    assert described(exchanges) == {
         "projects.locations.keys.list",
         "projects.locations.keys.getKeyString",
         "projects.locations.keys.patch",
@@ -162,6 +175,27 @@ def test_every_exchange_is_as_described(exchanges):
         "billingAccounts.budgets.patch",
         "billingAccounts.budgets.delete",
         "services.get",
+    }
+
+
+def test_keys_are_made_and_deleted_as_described(tmp_path, heard):
+    simulator = Google()
+    simulator.keys.polls = 1
+    with serving([simulator]) as base:
+        rig = Rig(tmp_path, simulator, f"{base}/google")
+        rig.write()
+        with opened(rig) as issuer:
+            old = issuer.identify(secrets(rig.old()))
+            made = made_by(issuer, order(issuer, old=old))
+            revoke(issuer, old)
+            assert issuer.identify(made.values) == made.id
+    assert described(heard) == {
+        "projects.locations.keys.create",
+        "projects.locations.keys.delete",
+        "projects.locations.keys.get",
+        "projects.locations.keys.list",
+        "projects.locations.keys.getKeyString",
+        "operations.get",
     }
 
 

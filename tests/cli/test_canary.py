@@ -29,6 +29,10 @@ COMMANDS = [
     ("status",),
     ("status", "--json", "-v"),
     ("plan", "--json", "-v"),
+    ("watch", "--once"),
+    ("watch", "--once", "--log", "watch.log"),
+    ("service", "install", "--print"),
+    ("service", "install", "--print", "--json"),
     ("history", "1", "--json"),
     ("rollback", "--yes", "--json"),
     ("apply", "team.plan"),
@@ -86,8 +90,9 @@ def test_every_failure(byok, secrets, name, form):
     holder = sqlite3.connect(byok.database, isolation_level=None)
     with closing(holder):
         holder.execute(BREAKAGES[name] or "BEGIN EXCLUSIVE")
-        for command in ("plan", "apply", "status", "destroy"):
-            extra = () if command in ("plan", "status") else ("--yes",)
+        for command in ("plan", "apply", "status", "watch", "destroy"):
+            extra = ("--once",) if command == "watch" else ()
+            extra = ("--yes",) if command in ("apply", "destroy") else extra
             done = byok(command, *extra, *form)
             assert not leaks(secrets, (done.out + done.err).encode()), (name, command)
             assert "unforeseen" not in done.err, done.err

@@ -30,6 +30,8 @@ FORMATS = (
     "history",
     "doctor",
     "explain",
+    "watch",
+    "service",
     "validate",
     "error",
 )
@@ -191,7 +193,9 @@ def test_every_example_of_a_manifest_loads(page, text):
     assert parse(text, page, ROOT).team
 
 
-@pytest.mark.parametrize("page", ["manifest.md", "secrets.md", "cursor.md", "commands.md"])
+@pytest.mark.parametrize(
+    "page", ["manifest.md", "secrets.md", "cursor.md", "commands.md", "watch.md"]
+)
 def test_prose_is_wrapped(page):
     prose = FENCE.sub("", read(page)).splitlines()
     long = [line for line in prose if len(line) > 130 and not line.startswith("|")]

@@ -617,7 +617,7 @@ def test_an_answer_that_fits_no_manifest_writes_nothing(tmp_path):
     path = tmp_path / "byok.yaml"
     details = {"azure": {"endpoint": "not a url", "deployment": "d"}}
     answers = fresh.Answers("t", stores.read("env"), ("azure",), (), details)
-    with pytest.raises(ManifestError):
+    with pytest.raises(UsageError, match=r"providers\.azure\.endpoint: .*URL"):
         fresh.begin(path, answers, (), {})
     assert [*tmp_path.iterdir()] == []
 

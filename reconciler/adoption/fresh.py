@@ -11,7 +11,7 @@ from reconciler.adoption import files, place, presets
 from reconciler.adoption.draft import Draft, Part, Said
 from reconciler.adoption.presets import Preset
 from reconciler.adoption.stores import Store
-from reconciler.errors import UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import parse
 from reconciler.spec import PROVIDERS
 
@@ -87,12 +87,12 @@ def endpoint(text: str) -> tuple[Preset, str]:
 def begin(path: Path, answers: Answers, recipients: Sequence[str], env: Mapping[str, str]) -> Begun:
     """Write a commented manifest, and ``.sops.yaml`` where its store is SOPS; no key is asked for.
 
-    Raises ByokError where the manifest is there already, ManifestError where an answer fits no
-    manifest (nothing is written then), SecretError where nobody is there to encrypt for.
+    Raises ByokError where the manifest is there already, UsageError where an answer fits no
+    manifest, SecretError where nobody is there to encrypt for; nothing is written then.
     """
     files.refuse_existing(path)
     draft, folder = drafted(answers), path.resolve().parent
-    parse(draft.text, str(path), folder)
+    _check(draft, path, folder)
     written, source = [], ""
     if answers.store.kind == "sops" and not (folder / answers.store.file).exists():
         chosen = place.choose(answers.store, folder, recipients, env)
@@ -101,6 +101,15 @@ def begin(path: Path, answers: Answers, recipients: Sequence[str], env: Mapping[
     schema = files.write_schema(path.parent)
     files.write_new(path, draft.text)
     return Begun(path, draft, (*written, *([schema] if schema else []), path), source)
+
+
+def _check(draft: Draft, path: Path, folder: Path) -> None:
+    try:
+        parse(draft.text, str(path), folder)
+    except ManifestError as error:
+        first = error.diagnostics[0]
+        where = first.path.removeprefix("/").replace("/", ".") or "byok init"
+        raise UsageError(where, first.message, first.way_out) from None
 
 
 def drafted(answers: Answers) -> Draft:

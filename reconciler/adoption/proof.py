@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.errors import SecretError, SecretProblem
+from reconciler.errors import ByokError, SecretError, SecretProblem
 from reconciler.model import Scope, Severity
 from reconciler.session import Options, reading
 from reconciler.spec import claimant
@@ -28,12 +28,12 @@ class Proof:
 
 
 def prove(options: Options) -> Proof:
-    """Plan the manifest of these options, Cursor alone; writes nothing.
-
-    Raises what `make_plan` raises where Cursor cannot be read.
-    """
-    with reading(replace(options, observe=False)) as session:
-        planned = make_plan(session, Scope(offline=options.offline), watching=False)
+    """Plan the manifest of these options, Cursor alone; writes nothing, raises nothing of ours."""
+    try:
+        with reading(replace(options, observe=False)) as session:
+            planned = make_plan(session, Scope(offline=options.offline), watching=False)
+    except ByokError as error:
+        return Proof(proved=False, differs=(f"it cannot be planned: {error}",))
     declared = {*session.manifest.providers} | ({"openai"} if claimant(session.manifest) else set())
     differs, unjudged = tuple(_differs(planned)), tuple(_open(planned, declared))
     variables = tuple(sorted(_unset(planned)))

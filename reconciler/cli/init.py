@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,14 @@ def init(
             raise UsageError(
                 "--from-cursor", "takes what Cursor holds", "leave --provider and --preset out"
             )
-        return _adopt(_store(secrets), team or "local", to)
+        return _adopt(_store(secrets), _named(team or "local"), to)
     return _begin(_answers(secrets, team, provider, preset), to)
+
+
+def _named(team: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", team):
+        raise UsageError("--team", "is no name", "use letters, digits, dots, dashes, underscores")
+    return team
 
 
 def _asking() -> bool:
@@ -100,7 +107,7 @@ def _answers(
             details[name] = {part: _ask(f"{name} {part}", example) for part, example in asked}
         preset = _endpoints()
     chosen = tuple(endpoint(text) for text in preset)
-    return Answers(team or "local", _store(secrets), provider, chosen, details)
+    return Answers(_named(team or "local"), _store(secrets), provider, chosen, details)
 
 
 def _words(question: str, default: str, known: tuple[str, ...]) -> tuple[str, ...]:

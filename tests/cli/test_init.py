@@ -264,6 +264,16 @@ def test_a_proof_that_fails_says_what_differs(home):
     assert "byok.yaml" in home.files()
 
 
+def test_a_plan_that_cannot_be_made_is_no_proof(home, tmp_path):
+    file = tmp_path / "no-folder"
+    file.touch()
+    done = home("init", "--from-cursor", "--secrets", "sops", BYOK_STATE_DIR=str(file))
+    assert done.code == 1
+    assert "cannot be planned" in done.out
+    assert "byok.yaml" in home.files()
+    assert home("plan", "--detailed-exitcode").code == 0
+
+
 @pytest.mark.parametrize(
     ("command", "names"),
     [
@@ -273,6 +283,8 @@ def test_a_proof_that_fails_says_what_differs(home):
         (("init", "--from-cursor", "--provider", "openai"), ("--provider",)),
         (("init", "--preset", "grok", "--secrets", "env"), ("did you mean groq",)),
         (("init", "--preset", "litellm", "--secrets", "env"), ("--preset litellm=https://",)),
+        (("init", "--preset", "vllm=nowhere", "--secrets", "env"), ("endpoints.vllm.base_url",)),
+        (("init", "--from-cursor", "--secrets", "env", "--team", "a b"), ("--team",)),
         (("init", "--provider", "cohere", "--secrets", "env"), ("cohere",)),
         (("init", "--from-cursor", "--secrets", "sk-pasted0key1into2it"), ("never a key",)),
         (("init", "--from-cursor", "--secrets", "sops:../up.yaml"), ("below",)),

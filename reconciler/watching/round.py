@@ -51,7 +51,7 @@ def make_round(options: Options, scope: Scope, stopping: Callable[[], bool]) -> 
         return _told(seen, _waiting(seen.healing.to_do, obstacle))
     if stopping() or not (seen.healing.to_do or seen.unsettled):
         return _told(seen)
-    return _put_back(options, scope)
+    return _put_back(options, scope, seen)
 
 
 def _look(session: Session, planned: Planned) -> _Seen:
@@ -84,9 +84,8 @@ def _barred(planned: Planned) -> dict[Address, str]:
     return strangers | {at: f"managed by team {owner}" for at, owner in planned.held.items()}
 
 
-def _put_back(options: Options, scope: Scope) -> Round:
+def _put_back(options: Options, scope: Scope, seen: _Seen) -> Round:
     done: list[Change] = []
-    seen: _Seen | None = None
     try:
         with writing(options, "byok watch") as session:
             seen = _settled(session, scope)
@@ -128,10 +127,8 @@ def _apply(
     )[1]
 
 
-def _cut_off(seen: _Seen | None, done: list[Change], error: ByokError) -> Round:
+def _cut_off(seen: _Seen, done: list[Change], error: ByokError) -> Round:
     """Tell of a round that an error ended, after all that it had done."""
-    if seen is None:
-        return _failed(error)
     rest = tuple(change for change in seen.healing.to_do if change not in done)
     match error:
         case CursorBusy():

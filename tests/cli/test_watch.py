@@ -16,6 +16,7 @@ from datetime import datetime
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconciler.state import single_writer
 from reconciler.watching.events import Kind
 from tests.cursor_editor import FakeCursor
 
@@ -171,6 +172,14 @@ def test_while_cursor_runs_it_waits(applied, tmp_path):
         assert "Cursor is running" in found["waiting", O1]
         assert applied.bytes() == before
     assert list(once(applied, code=0)) == [("healed", O1)]
+
+
+def test_while_another_byok_writes_it_waits(applied):
+    drift(applied)
+    with single_writer(applied.box.folder / "state", "byok apply", 5):
+        found = once(applied, code=2)
+    assert "another byok is writing: process" in found["waiting", O1]
+    assert not off(applied)
 
 
 def test_after_a_rollback_it_pauses_until_somebody_applies(applied):

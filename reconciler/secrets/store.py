@@ -44,9 +44,16 @@ def unwritable(text: str, folder: Path) -> str:
             real = locate(folder, name, ref.text)
             if ref.scheme is Scheme.SOPS and not real.is_file():
                 return f"{ref.text}: there is no such file"
-            return "" if os.access(real.parent, os.W_OK) else f"{ref.text}: its folder is read-only"
+            return "" if _writable(real.parent) else f"{ref.text}: its folder is read-only"
         case other:
             return f"{ref.text}: {_REASONS[other]}"
+
+
+def _writable(folder: Path) -> bool:
+    """Tell whether a folder can be written to, or made in the nearest one above that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
 
 
 def store(

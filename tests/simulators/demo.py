@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import ByokError
@@ -22,6 +23,10 @@ def _in_the_consoles(here: World) -> None:
     project = here.openai.project("cursor-byok")
     here.openai.limit(project, 10_000)
     here.azure.deployments["gpt-4o-prod"]["sku"]["capacity"] = 5
+
+
+def _a_month_passes(here: World) -> None:
+    here.bill(datetime.now(UTC).date())
 
 
 def _a_key_revoked(here: World) -> None:
@@ -41,6 +46,11 @@ STORY: tuple[tuple[str, Callable[[World], None], str, int], ...] = (
     ("A hard limit is not raised again without being told to.", NOTHING,
      "apply --accounts --yes", 8),
     ("So tell it.", NOTHING, "apply --accounts --yes --allow-irreversible", 0),
+    ("What did this month cost, and does it keep to the budgets?", _a_month_passes, "cost", 0),
+    ("The same for CI: 2 where a budget has reached 90%.", NOTHING,
+     "cost --system openai --system azure --fail-over 90%", 2),
+    ("What would one session cost, and with which model least?", NOTHING,
+     "cost estimate --session in=20k,out=5k,cache=100k", 0),
     ("Somebody revokes the Anthropic key. Every plan sees it, with the ordinary keys.",
      _a_key_revoked, "plan", 0),
     ("How does all of it stand?", NOTHING, "status --accounts", 0),

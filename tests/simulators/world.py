@@ -77,11 +77,10 @@ class World:
         """
         first = day.replace(day=1)
         days = [first + timedelta(days=n) for n in range(day.day)]
-        mine = self.openai.make_project("cursor-byok")
-        other = self.openai.make_project("research")
-        key = next(iter(self.anthropic.keys))
-        space = self.anthropic.add_workspace("cursor-byok", byok="sandbox")
-        self.gateway.add_team("cursor-byok")
+        mine, other = (self._project(name) for name in ("cursor-byok", "research"))
+        key, space = next(iter(self.anthropic.keys)), self._workspace("cursor-byok")
+        if not any(team["team_alias"] == "cursor-byok" for team in self.gateway.teams):
+            self.gateway.add_team("cursor-byok")
         for on in days:
             self.openai.bill += [
                 OpenAIBill(on, mine, "gpt-4o-2024-08-06, input", 300 / day.day, "key_1", 1000),
@@ -93,6 +92,14 @@ class World:
             self.azure.bill.append((on, "gpt 4o 0806 Inp glbl Tokens", 24 / day.day))
             self.gateway.use(f"{on}", "cursor-byok", "cursor", "acme-coder", 45 / day.day, 1000)
             self.bedrock.money.bill.append((f"{on}", "Amazon Bedrock", str(12 / day.day)))
+
+    def _project(self, name: str) -> str:
+        there = {p["name"]: id_ for id_, p in self.openai.projects.items()}
+        return there.get(name) or self.openai.make_project(name)
+
+    def _workspace(self, name: str) -> str:
+        there = {w["name"]: id_ for id_, w in self.anthropic.workspaces.items()}
+        return there.get(name) or self.anthropic.add_workspace(name, byok="sandbox")
 
 
 @contextmanager

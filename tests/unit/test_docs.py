@@ -29,6 +29,8 @@ FORMATS = (
     "status",
     "history",
     "doctor",
+    "cost",
+    "cost-estimate",
     "explain",
     "watch",
     "service",
@@ -51,6 +53,9 @@ def options() -> Iterator[tuple[str, str]]:
     """Each command, and the names of its options that --help shows."""
     context = click.Context(cli, info_name="byok", **cli.context_settings)
     commands = {"byok": cli} | {name: cli.get_command(context, name) for name in COMMANDS}
+    for name, command in list(commands.items())[1:]:
+        if isinstance(command, click.Group):
+            commands |= {f"{name} {below}": each for below, each in command.commands.items()}
     for name, command in commands.items():
         for parameter in command.get_params(context):
             if isinstance(parameter, click.Option) and not parameter.hidden:

@@ -6,6 +6,8 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,6 +58,9 @@ def _scope() -> Scope:
     """Return what to look at; a manifest that cannot be read is a finding, not a failure."""
     from reconciler.model import Scope
 
+    path = options.manifest_path()
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        return Scope(offline=options.offline())
     try:
         return options.scope()
     except ManifestError:
@@ -124,26 +129,29 @@ def _lines(found: list[Finding]) -> Iterator[Line]:
     from reconciler.render.layout import Line, Span
 
     subject, verbose = "", bool(options.given("verbose"))
-    for one in found:
+    for one in found if verbose else _shortened(found):
         head, _, name = one.check.partition("/")
         if head != subject:
             subject = head
             yield Line((Span(subject, "bold"),))
         state = one.state.value
         spans = [Span(" " * INDENT), Span(f"{state:<{STATE}}", STYLES[state])]
-        if one.bad or verbose or state == "skipped":
-            told = f"{name}: {one.what}"
-        else:
-            told = f"{name}: {_short(one.what)}"
+        told = f"{name}: {one.what}"
         code = [Span(f" ({one.code})", "dim")] if one.bad and one.code else []
         yield Line((*spans, *_clean(told), *code), hang=INDENT + STATE)
         if one.bad:
             yield from _below(one)
 
 
-def _short(text: str) -> str:
-    """Return the first part of a sentence that needs no more than a glance."""
-    return text.partition("; ")[0]
+def _shortened(found: list[Finding]) -> Iterator[Finding]:
+    """Keep of what is well the first sentence of each check, and count the rest."""
+    for _, group in groupby(found, lambda one: (one.check, one.state)):
+        first, *others = group
+        if first.state.value != "ok":
+            yield from (first, *others)
+            continue
+        more = f" (and {len(others)} more, -v)" if others else ""
+        yield replace(first, what=first.what.partition("; ")[0] + more)
 
 
 def _below(one: Finding) -> Iterator[Line]:

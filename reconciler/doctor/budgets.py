@@ -48,8 +48,8 @@ def _left(session: Session, name: str, mine: tuple[Budget, ...]) -> Iterator[Fin
         match found:
             case ByokError():
                 yield skipped(check, f"what was spent cannot be had: {found}")
-            case Untold(reason):
-                yield skipped(check, reason)
+            case Untold(reason, way_out):
+                yield skipped(check, f"{reason}; {way_out}" if way_out else reason)
             case Spend():
                 yield judged(check, budget, found)
 

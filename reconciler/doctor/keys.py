@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler import accounts
 from reconciler.doctor.asking import Asked, asked
-from reconciler.doctor.finding import Finding, of_diagnostic, of_error, skipped, warning, well
+from reconciler.doctor.finding import DEAD, Finding, of_diagnostic, of_error, skipped, warning, well
 from reconciler.doctor.ground import Ground, Missing
 from reconciler.manifest.lint import lint
 from reconciler.manifest.pointer import split
@@ -83,7 +83,7 @@ def _account(ground: Ground, found: Asked, name: str, told: list[Diagnostic]) ->
     loud = [d for d in told if d.severity is not Severity.NOTE]
     if not seen and not loud:
         yield skipped(check, "--system leaves it out")
-    elif not unasked and not loud:
+    elif not unasked and not any(d.code in DEAD for d in loud):
         for one in seen:
             about = "" if one.address.name == name else f"{one.address.kind} {one.address.name}: "
             yield well(check, f"{about}{one.text}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from reconciler.doctor.finding import Finding, of_diagnostic, problem, skipped, well
@@ -24,7 +25,7 @@ def valid(ground: Ground) -> Iterator[Finding]:
         case Missing(_, ManifestError() as error):
             for found in error.diagnostics:
                 yield of_diagnostic(CHECK, found)
-        case Missing(reason) if ground.named:
+        case Missing(reason) if ground.named or os.path.lexists(ground.options.manifest):
             fix = "name a manifest with --manifest"
             yield problem(CHECK, "BYOK001", reason, "it cannot be read", fix)
         case Missing(reason):

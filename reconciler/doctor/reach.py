@@ -63,7 +63,8 @@ def targets(manifest: Manifest) -> Iterator[Target]:
 
 
 def _of_endpoint(endpoint: Endpoint) -> Target:
-    own = built_in(endpoint.type, endpoint.base_url) or not endpoint.key
+    safe = endpoint.base_url.startswith("https://") or here(endpoint.base_url)
+    own = built_in(endpoint.type, endpoint.base_url) or (not endpoint.key and safe)
     return Target(
         endpoint.name,
         endpoint.base_url,
@@ -142,7 +143,7 @@ def from_here(ground: Ground) -> Iterator[Finding]:
             yield skipped(check, "--offline leaves the network out")
         elif not approved(ground, target):
             site = origin(target.url)
-            told = f"nobody approved {site} for this key on this machine yet"
+            told = f"nobody approved {site} on this machine yet"
             yield skipped(check, f"{told} (--allow-origin {site}, or byok apply)")
         else:
             yield judged(check, target, knocked(ground)[target.url], manifest)

@@ -137,7 +137,8 @@ def _failed(ground: Ground, manifest: Manifest, one: Wanted, error: SecretError)
     if error.kind is Problem.NO_ITEM and one.optional:
         return well(check, "none of its references exists, and it is optional: left alone")
     what = f"{error.kind.value}: {error.where}" if error.where else error.kind.value
-    found = problem(check, CODES.get(error.kind, "BYOK241"), what, error.what, error.way_out)
+    fix = error.way_out or "store the key where the reference points, or correct the reference"
+    found = problem(check, CODES.get(error.kind, "BYOK241"), what, error.what, fix)
     return _at(found, manifest, one)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TypeAlias
 
@@ -73,7 +74,7 @@ def examine(ground: Ground) -> Iterator[Finding]:
 
 def _looked(name: str, check: Check, ground: Ground) -> list[Finding]:
     try:
-        return list(check(ground))
+        return [_mendable(found) for found in check(ground)]
     except UsageError:
         raise
     except ByokError as error:
@@ -82,6 +83,13 @@ def _looked(name: str, check: Check, ground: Ground) -> list[Finding]:
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{PurePath(last.filename).name}:{last.lineno}"
         return [_failed(name, f"{type(error).__name__} at {place}")]
+
+
+def _mendable(found: Finding) -> Finding:
+    """See that there is a way out of all that is not well."""
+    if found.bad and not found.fix:
+        return replace(found, fix=f"see byok doctor --explain {found.code}")
+    return found
 
 
 def _failed(name: str, how: str) -> Finding:

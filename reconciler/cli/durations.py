@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    Seconds = click.ParamType[int]
+else:
+    Seconds = click.ParamType  # it takes no parameter before Click 8.5
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 366 * 86400
 
 
-class Duration(click.ParamType[int]):
+class Duration(Seconds):
     """A span of time, in seconds; a number without a unit is seconds."""
 
     name = "duration"

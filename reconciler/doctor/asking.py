@@ -15,7 +15,7 @@ from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.survey import make_plan
 
-CHECK = "cursor/as declared"
+CHECK = "plan/cursor"
 MOVED = (Cause.DRIFT, Cause.CONFLICT)
 
 
@@ -96,7 +96,7 @@ def declared(ground: Ground) -> Iterator[Finding]:
         yield warning(CHECK, "BYOK213", what, cause, "byok plan shows it, byok apply sets it right")
     if new:
         cause = "what is not in Cursor does not work there, nor appear in its model list"
-        what = f"not in Cursor as declared: {named(new)}"
+        what = f"not there as declared: {named(new)}"
         yield warning(CHECK, "BYOK213", what, cause, "quit Cursor, then byok apply")
     yield from _dark(found)
     if not mine:

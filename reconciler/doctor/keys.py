@@ -16,7 +16,7 @@ from reconciler.spec import CURSOR_TEAM, Manifest
 ELSEWHERE = ("BYOK103", "BYOK111", "BYOK115", "BYOK123")
 """What checks of their own say: who reaches an address, shapes, the admin's switch, approvals."""
 
-PLAN = "keys/plan"
+PLAN = "plan/all"
 
 
 def each(ground: Ground) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("network/endpoints", reach.from_here),
     ("network/from Cursor", reach.from_cursor),
     ("network/clock", reach.clock),
-    ("cursor/as declared", asking.declared),
+    ("plan/cursor", asking.declared),
     ("keys/accounts", keys.each),
     ("budgets/left", budgets.each),
 )

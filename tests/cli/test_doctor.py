@@ -638,7 +638,7 @@ def test_a_healthy_sandbox_has_nothing_to_mend(applied):
     assert done.code == 0, bad(done)
     assert bad(done) == []
     assert tree(applied.box.folder) == before
-    (one,) = [one for one in findings(done) if one["check"] == "cursor/as declared"]
+    (one,) = [one for one in findings(done) if one["check"] == "plan/cursor"]
     assert "waits for Cursor's next start" in one["what"]
     counts = done.document["summary"]
     assert counts["problem"] == counts["warning"] == 0
@@ -701,7 +701,7 @@ def test_what_an_earlier_failure_hides_is_never_called_ok(byok):
     (byok.box.folder / "state" / "ledger.db").write_bytes(b"x" * 4096)
     garbage(byok)
     found = {one["check"]: one for one in findings(byok("doctor", "--json"))}
-    for check in ("cursor/era", "cursor/admin", "cursor/safe storage", "cursor/as declared"):
+    for check in ("cursor/era", "cursor/admin", "cursor/safe storage", "plan/cursor"):
         assert found[check]["state"] == "skipped", check
     assert found["byok/unfinished"]["what"] == "not checked, because the ledger cannot be read"
     assert found["keys/accounts"]["state"] == "skipped"

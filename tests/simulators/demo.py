@@ -53,6 +53,7 @@ STORY: tuple[tuple[str, Callable[[World], None], str, int], ...] = (
      "cost estimate --session in=20k,out=5k,cache=100k", 0),
     ("Somebody revokes the Anthropic key. Every plan sees it, with the ordinary keys.",
      _a_key_revoked, "plan", 0),
+    ("The doctor looks at everything, and names the cause and the fix.", NOTHING, "doctor", 2),
     ("How does all of it stand?", NOTHING, "status --accounts", 0),
 )  # fmt: skip
 

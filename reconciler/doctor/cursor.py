@@ -11,7 +11,7 @@ from reconciler.spec import PROVIDERS
 from reconciler.systems.cursor import State as Answer, paths, running as ask_running
 from reconciler.systems.cursor.findings import BYOK_OFF
 from reconciler.systems.cursor.keysource import arguments, key_source
-from reconciler.systems.cursor.safestorage import Unreadable, prove, unseal
+from reconciler.systems.cursor.safestorage import KeySource, Unreadable, prove, unseal
 from reconciler.systems.cursor.slots import CELLS, SLOTS, Place, secret_era
 from reconciler.systems.cursor.view import View
 
@@ -153,11 +153,10 @@ def safe_storage(ground: Ground) -> Iterator[Finding]:
     if cipher is not None:
         yield well("cursor/safe storage", f"opened one of Cursor's own rows ({cipher.prefix})")
         return
-    yield _sealed(seen, cells, ground)
+    yield _sealed(seen, cells, source)
 
 
-def _sealed(seen: View, cells: list[str], ground: Ground) -> Finding:
-    source = key_source(ground.user_data, platform=ground.platform, home=ground.home)
+def _sealed(seen: View, cells: list[str], source: KeySource) -> Finding:
     reasons = dict.fromkeys(_reason(cell, source) for cell in cells)
     locked = any("locked" in reason or "keychain" in reason for reason in reasons)
     ours = [n for n in PROVIDERS if any(seen.held(s).cell for s in SLOTS if s.provider == n)]
@@ -173,13 +172,9 @@ def _sealed(seen: View, cells: list[str], ground: Ground) -> Finding:
     )
 
 
-def _reason(cell: str, source: object) -> str:
-    from typing import cast
-
-    from reconciler.systems.cursor.safestorage import KeySource
-
+def _reason(cell: str, source: KeySource) -> str:
     try:
-        _, cipher = unseal(cell, cast("KeySource", source))
+        _, cipher = unseal(cell, source)
     except Unreadable as error:
         return error.reason
     if cipher.legacy:

@@ -75,7 +75,7 @@ def _aged(manifest: Manifest, ages: Mapping[tuple[Address, str], int]) -> Iterat
                 "BYOK116",
                 _pointer(manifest, address),
                 f"this key is on record here for {days} days, policy.max_key_age_days is {limit}",
-                "make a new key at the provider, store it, and revoke this one",
+                f"byok rotate {_pointer(manifest, address).split('/')[2]}",
             )
 
 

@@ -50,6 +50,9 @@ def groups(session: Session, name: str) -> Mapping[str, Sequence[str]]:
     found = provider.secrets if provider else {"key": endpoint.key} if endpoint else {}
     if not any(found.values()):
         raise UsageError(f"rotate {name}", "has no key in this manifest", "there is none to rotate")
+    if {"key", "access_key_id"} <= found.keys():
+        what = "has an access key and an API key: byok cannot tell which to rotate"
+        raise UsageError(f"rotate {name}", what, "leave the one that Cursor does not use out")
     if TEMPORARY in found:
         what = "holds a session token: such keys end by themselves"
         raise UsageError(f"rotate {name}", what, "let whoever makes them make a new one")
@@ -154,11 +157,13 @@ def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:
 def named(session: Session, key: Wanted) -> str:
     """Return the name by which the manifest's account fields know the old key, empty without.
 
-    OpenRouter's ``key_name`` and ``keys``, LiteLLM's ``keys``: a new key has another name.
+    OpenRouter's ``key_name``, and ``keys`` there, at LiteLLM and at Google: a new key has another
+    name.
     """
-    endpoint = session.manifest.endpoints.get(key.system)
+    manifest, system = session.manifest, key.system
+    part = manifest.providers.get(system) or manifest.endpoints.get(system)
     name = key.listed.name if key.listed is not None else ""
-    return name if endpoint is not None and name and name in set(_words(endpoint.account)) else ""
+    return name if part is not None and name and name in set(_words(part.account)) else ""
 
 
 def _words(node: object) -> Iterator[str]:

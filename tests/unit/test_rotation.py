@@ -10,8 +10,10 @@ from reconciler.engine import apply_plan
 from reconciler.entries import Stage
 from reconciler.errors import ByokError, CursorBusy, ProviderError, SafetyStop, SecretError
 from reconciler.model import Scope
+from reconciler.rotation import Choice, carry_out, tasks
 from reconciler.secrets import Secret, sops
 from reconciler.survey import make_plan
+from reconciler.systems.account import Trial
 from tests.rotating import Bench, Killed, prepare
 from tests.simulators.world import world
 
@@ -62,7 +64,7 @@ def bench(tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         made = Bench(here, box)
         with made.session() as session:
-            apply_plan(session, Scope(), lambda _: True)
+            apply_plan(session, Scope(("cursor", "gateway")), lambda _: True)
         yield made
 
 
@@ -278,6 +280,119 @@ def test_rollback_never_brings_a_revoked_key_back(bench):
     assert settled(bench)
 
 
+CASES = {
+    "azure": {"key": f"{FILE}/azure/key"},
+    "bedrock": {
+        "access_key_id": f"{FILE}/bedrock/access_key_id",
+        "secret_access_key": f"{FILE}/bedrock/secret_access_key",
+    },
+    "google": {"key": f"{FILE}/google/key"},
+    "gateway": {"key": f"{FILE}/gateway/key"},
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, bench):
+    """One account, with what its own API says before anything is done."""
+    return Account(bench, request.param, CASES[request.param])
+
+
+class Account:
+    """An account as its API tells of it: which keys work, and how many live."""
+
+    def __init__(self, bench, name, refs):
+        self.bench, self.name, self.refs = bench, name, refs
+        self.old, self.count = self.stored(), self.living()
+
+    def stored(self):
+        return self.bench.stored(self.refs)
+
+    def issuer(self, session):
+        return self.bench.desk(session, lambda _: None)(self.name).issuer
+
+    def works(self, values):
+        with self.bench.session() as session:
+            found = self.issuer(session).attempt({n: Secret(v) for n, v in values.items()})
+        return found is Trial.ALIVE
+
+    def living(self):
+        with self.bench.session() as session:
+            return len([key for key in self.issuer(session).listed() if key.live])
+
+    def rotate(self, **more):
+        (ended,) = self.bench.rotate(self.name, **more)
+        return ended
+
+    def check_the_end(self):
+        new = self.stored()
+        assert new != self.old
+        assert self.works(new)
+        assert not self.works(self.old)
+        assert self.living() == self.count
+        assert settled(self.bench)
+        assert self.bench.open_rotations() == ()
+
+
+def test_every_provider_ends_with_one_live_key(case):
+    ended = case.rotate(grace=0)
+    assert (ended.error, ended.rotation.stage) == (None, Stage.DONE)
+    case.check_the_end()
+
+
+def test_every_provider_can_be_rotated_again(case):
+    case.rotate(grace=0)
+    assert case.rotate(grace=0, allow_irreversible=False).error is None
+    case.check_the_end()
+
+
+def test_every_provider_may_take_its_time(case):
+    simulator = getattr(case.bench.here, case.name)
+    simulator.late = 2
+    assert case.rotate(grace=0).error is None
+    simulator.late = 0
+    case.check_the_end()
+
+
+DEADLY = ["making", "made", "stored", "revoking", "done"]
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "not recorded"])
+@pytest.mark.parametrize("stage", DEADLY)
+@pytest.mark.parametrize("name", ["azure", "bedrock"])
+def test_killed_at_the_deadliest_stages(bench, name, stage, recorded, monkeypatch):
+    from reconciler.keybook import KeyBook
+
+    case, move = Account(bench, name, CASES[name]), KeyBook.move
+
+    def killed(self, rotation):
+        moved = move(self, rotation) if recorded else None
+        if rotation.stage.value == stage:
+            raise Killed
+        return moved or move(self, rotation)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeyBook, "move", killed)
+        with pytest.raises(Killed):
+            case.rotate(grace=0)
+    assert case.works(case.stored())
+    if (stage, recorded) != ("done", True):
+        assert case.rotate(grace=0).error is None
+    case.check_the_end()
+
+
+@pytest.mark.parametrize("name", ["bedrock", "google", "gateway"])
+def test_an_answer_that_never_came_leaves_no_key_behind(bench, name):
+    case = Account(bench, name, CASES[name])
+    simulator = getattr(bench.here, name)
+    making = {"bedrock": "*", "google": "*/keys", "gateway": "*/key/generate"}[name]
+    simulator.inject("lost", method="POST", path=making)
+    ended = case.rotate(grace=0)
+    if ended.error is not None:
+        assert case.works(case.old)
+        assert case.rotate(grace=0).error is None
+    case.check_the_end()
+
+
 def test_the_inventory_knows_both_keys(bench):
     bench.rotate("openai", grace=0)
     with bench.session() as session:
@@ -299,6 +414,29 @@ def test_due_by_age(bench):
         bench.rotate()
     ended = bench.rotate(due=True, grace=0)
     assert "openai" in [one.rotation.system for one in ended]
+
+
+def test_a_provider_with_two_kinds_of_keys_is_not_guessed_at(bench):
+    text = bench.box.manifest.read_text()
+    more = text.replace(
+        "    region: us-east-1\n", f"    region: us-east-1\n    key: {OPENAI.refs['key']}\n"
+    )
+    bench.box.manifest.write_text(more)
+    with pytest.raises(ByokError, match="cannot tell which to rotate"):
+        bench.rotate("bedrock")
+
+
+def test_the_manifest_names_the_old_key(bench):
+    text = bench.box.manifest.read_text()
+    more = text.replace(
+        "    cloud_project: acme-cursor\n",
+        "    cloud_project: acme-cursor\n    keys: {cursor: {services: [generativelanguage.googleapis.com]}}\n",
+    )
+    bench.box.manifest.write_text(more)
+    with bench.session(allow_irreversible=True) as session:
+        todo = tasks(session, ["google"], bench.desk(session, lambda _: None), only_due=False)
+        carry_out(session, todo, lambda _: True, Choice(grace=0))
+        assert any("names the old key, cursor" in note for note in session.aloud)
 
 
 def test_nothing_else_in_the_store_moves(bench):

@@ -94,6 +94,6 @@ def _aged(setting: Setting, fact: KeyFact, pointer: str) -> Sight:
     return setting.found(
         "BYOK116",
         f"this key was made {days} days ago, policy.max_key_age_days is {limit}",
-        "make a new key at the provider, store it, and revoke this one",
+        f"byok rotate {setting.name}",
         pointer=pointer,
     )

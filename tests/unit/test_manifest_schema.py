@@ -85,8 +85,10 @@ def test_unknown_keys_are_refused_with_the_nearest_known_one():
         (
             "/zzz",
             "unknown key 'zzz'",
-            "known here: version, team, providers, endpoints, models, budgets, cursor_team, policy,"
-            " prices",
+            (
+                "known here: version, team, providers, endpoints, models, budgets, cursor_team,"
+                " policy, prices"
+            ),
         ),
     ]
     assert (found[1].position.line, found[1].position.column) == (3, 32)

@@ -123,7 +123,9 @@ def _own(entry: Mapping[str, Any]) -> Price:
         Money.of(entry[name], currency).amount if name in entry else None
         for name in ("input", "output", "cache_read")
     )
-    return Price(sent or Decimal(), answered or Decimal(), cached, currency, "prices in the manifest")
+    return Price(
+        sent or Decimal(), answered or Decimal(), cached, currency, "prices in the manifest"
+    )
 
 
 def _model_of(manifest: Manifest, entry: ModelEntry) -> str:

@@ -105,6 +105,17 @@ def test_what_moved_is_put_back_and_proved(applied):
     assert list(once(applied, code=0)) == [("in_sync", None)]
 
 
+def test_a_name_that_looks_like_a_pattern_is_only_a_name(byok):
+    byok.edit(
+        "o1: { provider: openai, enabled: false }",
+        '"*[o]1": { provider: openai, custom: true, enabled: false }',
+    )
+    assert byok("apply", "--yes").code == 0
+    drift(byok, "*[o]1")
+
+    assert list(once(byok, code=0)) == [("healed", "cursor/model/*[o]1")]
+
+
 def test_the_switch_that_cursor_turns_off_is_told_and_left(applied):
     editor = FakeCursor(applied.box.cursor, era="plain").start()
     editor.log_in()

@@ -41,8 +41,8 @@ def status(*, detailed_exitcode: bool) -> int:
     if options.given("json"):
         screen().document(_document(found, cut_off, ahead))
     else:
-        screen().lines(line for one in found for line in _lines(one))
-        screen().lines([*map(_cut_off, cut_off), *_ahead(ahead)])
+        lines = (line for one in found for line in _lines(one))
+        screen().lines([*lines, *map(_cut_off, cut_off), *_ahead(ahead)])
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     for pair in planned.strangers:

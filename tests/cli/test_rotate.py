@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,27 @@ class Rig:
 
     def stored(self, name: str) -> str:
         return self.bench.stored(name)
+
+    def works(self, name: str, values: Sequence[str] = ()) -> bool:
+        """Tell from the account's own state whether a key works: what is stored, without values."""
+        held = values or [self.stored(ref) for ref in REFS[name]]
+        match name:
+            case "openai":
+                return self.here.openai.alive(held[0])
+            case "azure":
+                return held[0] in self.here.azure.keys.values()
+            case _:
+                known = self.here.bedrock.keys.get(held[0])
+                return known is not None and known.secret == held[1]
+
+    def living(self, name: str) -> int:
+        """Count the keys that live: of Azure's two slots one is in use, the other is nobody's."""
+        if name == "openai":
+            return len(self.live())
+        if name == "azure":
+            return sum(value == self.stored("azure/key") for value in self.here.azure.keys.values())
+        rows = self.here.bedrock.iam.users["byok-cursor"]["keys"]
+        return sum(row[1] == "Active" for row in rows)
 
     def live(self) -> set[str]:
         values = self.here.openai.values.values()
@@ -108,9 +129,24 @@ def kill_at(
     simulator.answer = deadly  # type: ignore[method-assign]
 
 
-MOMENTS: dict[str, Callable[[Request], bool]] = {
-    "making": lambda r: r.method == "POST" and r.path.endswith("/service_accounts"),
-    "revoking": lambda r: r.method == "DELETE",
+def asks(word: str) -> Callable[[Request], bool]:
+    """Meet the request that names an operation in its path, or in its form (AWS)."""
+    return lambda r: r.method == "POST" and word in f"{r.path} {r.body!r}"
+
+
+MOMENTS: dict[str, tuple[str, Callable[[Request], bool]]] = {
+    "OpenAI makes": ("openai", asks("/service_accounts")),
+    "OpenAI revokes": ("openai", lambda r: r.method == "DELETE"),
+    "Azure makes": ("azure", lambda r: asks("/regenerateKey")(r) and b"2" in r.body),
+    "Azure revokes": ("azure", lambda r: asks("/regenerateKey")(r) and b"1" in r.body),
+    "AWS makes": ("bedrock", asks("CreateAccessKey")),
+    "AWS stops": ("bedrock", asks("UpdateAccessKey")),
+    "AWS deletes": ("bedrock", asks("DeleteAccessKey")),
+}
+REFS = {
+    "openai": ("openai/key",),
+    "azure": ("azure/key",),
+    "bedrock": ("bedrock/access_key_id", "bedrock/secret_access_key"),
 }
 
 
@@ -133,14 +169,20 @@ def test_a_rotation_shows_what_it_will_do_and_ends_with_one_live_key(rig):
 @pytest.mark.parametrize("after", [False, True], ids=["before the work", "after it"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_by_the_account(rig, moment, after):
-    child = rig.start("openai", "--grace", "0")
-    kill_at(rig.here.openai, child.pid, MOMENTS[moment], after=after)
+    """In the middle of each rotation: afterwards one key lives, in every place the same."""
+    name, meets = MOMENTS[moment]
+    old = [rig.stored(ref) for ref in REFS[name]]
+    child = rig.start(name, "--grace", "0", "--allow-irreversible")
+    kill_at(getattr(rig.here, name), child.pid, meets, after=after)
     assert child.wait() == -signal.SIGKILL
-    assert rig.stored("openai/key") in rig.live()
-    done = rig.rotate("openai")
+    assert rig.works(name)
+    done = rig.rotate(name)
     assert done.code == 0, done.err
-    assert rig.live() == {rig.stored("openai/key")}
+    assert [rig.stored(ref) for ref in REFS[name]] != old
+    assert rig.works(name)
+    assert not rig.works(name, old)
     assert rig("plan", "--system", "cursor", "--detailed-exitcode").code == 0
+    assert rig.living(name) == 1
 
 
 def test_killed_at_growing_delays_until_it_comes_through(rig):

@@ -430,7 +430,8 @@ def test_the_manifest_names_the_old_key(bench):
     text = bench.box.manifest.read_text()
     more = text.replace(
         "    cloud_project: acme-cursor\n",
-        "    cloud_project: acme-cursor\n    keys: {cursor: {services: [generativelanguage.googleapis.com]}}\n",
+        "    cloud_project: acme-cursor\n"
+        "    keys: {cursor: {services: [generativelanguage.googleapis.com]}}\n",
     )
     bench.box.manifest.write_text(more)
     with bench.session(allow_irreversible=True) as session:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import options
-from reconciler.cli.durations import Duration, spoken
+from reconciler.cli.durations import Duration
 from reconciler.cli.output import working
 from reconciler.cli.reading import screen
 from reconciler.errors import UsageError, worst
+from reconciler.spans import spell
 
 if TYPE_CHECKING:
     from reconciler.entries import Rotation
@@ -147,7 +148,7 @@ def _preview(task: Task, grace: int | None, dropping: bool) -> list[str]:  # noq
     key, issuer = task.key, task.desk.issuer
     since = f", in use since {key.made:%Y-%m-%d}" if key.made else ""
     named = f" ({key.listed.name})" if key.listed and key.listed.name else ""
-    after = spoken(GRACE if grace is None else grace)
+    after = spell(GRACE if grace is None else grace)
     end = f"revoked {'at once' if grace == 0 else f'after {after}'}, once the new one is proved"
     if issuer.revoke is None or not key.key_id:
         end = f"to be revoked by hand at {issuer.by_hand or 'its provider'}: byok then sees it dead"

@@ -13,6 +13,7 @@ from reconciler.codec import change_to_json
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.entries import Rotation
     from reconciler.standing import Drift, Standing, Unfinished
     from reconciler.watching.past import Outlook
 
@@ -36,13 +37,15 @@ def status(*, detailed_exitcode: bool) -> int:
         planned = make_plan(session, scope, watching=False)
         found = standings(session, planned)
         cut_off = unfinished(session, planned)
+        turning = session.ledger.keys.rotations(session.owner)
         served = installed(scheduler()) or (session.state_dir / LOCK).exists()
         ahead = outlook(session, planned, served=served)
     if options.given("json"):
-        screen().document(_document(found, cut_off, ahead))
+        screen().document(_document(found, cut_off, turning, ahead))
     else:
         lines = (line for one in found for line in _lines(one))
-        screen().lines([*lines, *map(_cut_off, cut_off), *_ahead(ahead)])
+        ways = map(_turning, turning)
+        screen().lines([*lines, *map(_cut_off, cut_off), *ways, *_ahead(ahead)])
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     for pair in planned.strangers:
@@ -53,7 +56,10 @@ def status(*, detailed_exitcode: bool) -> int:
 
 
 def _document(
-    found: tuple[Standing, ...], cut_off: tuple[Unfinished, ...], ahead: Outlook | None
+    found: tuple[Standing, ...],
+    cut_off: tuple[Unfinished, ...],
+    turning: tuple[Rotation, ...],
+    ahead: Outlook | None,
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -65,6 +71,10 @@ def _document(
         "format": "byok.status/1",
         "systems": [_status(one) for one in found],
         "unfinished": [asdict(one) for one in cut_off],
+        "rotations": [
+            {"system": r.system, "for": r.holder, "stage": r.stage.value, "until": r.until}
+            for r in turning
+        ],
         "watch": watch,
     }
 
@@ -119,6 +129,16 @@ def _cut_off(one: Unfinished) -> str:
     where = f" in the middle of {', '.join(one.addresses)}" if one.addresses else ""
     what = f"run {one.run} ({one.command}, {_moment(one.started)}) was cut off{where}"
     return f"{what}, or is still at work; byok apply goes on from there"
+
+
+def _turning(one: Rotation) -> str:
+    """Tell of a new key on its way, or of an old one that lives on for now."""
+    whose = f" for {one.holder}" if one.holder else ""
+    command = "issue" if one.holder else "rotate"
+    if one.stage.value == "kept":
+        return f"{one.system}: rotated; the old key is to be revoked after {_moment(one.until)}"
+    what = f"a new key{whose} is on its way (stage {one.stage.value})"
+    return f"{one.system}: {what}; byok {command} goes on from there"
 
 
 def _ahead(ahead: Outlook | None) -> list[str]:

@@ -205,6 +205,10 @@ def test_the_grace_is_told_and_the_second_run_waits(rig):
     assert done.document["format"] == "byok.rotate/1"
     assert (row["system"], row["stage"], row["error"]) == ("openai", "kept", None)
     assert len(rig.live()) == 2
+    told = rig("status")
+    assert "openai: rotated; the old key is to be revoked after" in " ".join(told.out.split())
+    (way,) = rig("status", "--json").document["rotations"]
+    assert (way["system"], way["for"], way["stage"]) == ("openai", "", "kept")
     again = rig.rotate("openai")
     assert again.code == 0
     assert "the old one is kept for now until" in again.out

@@ -10,7 +10,7 @@ UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 def read(text: str) -> int | None:
     """Return the seconds of a span, None for what is none."""
-    found = re.fullmatch(r"([0-9]{1,8})([smhd])", text.strip().lower(), re.ASCII)
+    found = re.fullmatch(r"([0-9]{1,8})([smhd])", text.strip(), re.ASCII)
     return int(found[1]) * UNITS[found[2]] if found else None
 
 

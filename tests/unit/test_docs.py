@@ -202,7 +202,8 @@ def test_every_example_of_a_manifest_loads(page, text):
 
 
 @pytest.mark.parametrize(
-    "page", ["manifest.md", "secrets.md", "cursor.md", "commands.md", "doctor.md", "watch.md"]
+    "page",
+    ["manifest.md", "secrets.md", "cursor.md", "commands.md", "doctor.md", "watch.md", "keys.md"],
 )
 def test_prose_is_wrapped(page):
     prose = FENCE.sub("", read(page)).splitlines()

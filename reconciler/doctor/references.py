@@ -134,6 +134,10 @@ def _failed(ground: Ground, manifest: Manifest, one: Wanted, error: SecretError)
         return skipped(check, "--offline leaves out what may need the network")
     if _barred(ground, one):
         return skipped(check, "exec:// runs only with --allow-exec")
+    if error.kind is Problem.NOT_DECRYPTABLE and error.where.startswith("sops://"):
+        return skipped(check, f"{error.where.removeprefix('sops://')} cannot be decrypted")
+    if error.kind is Problem.NO_BACKEND and error.where == "sops":
+        return skipped(check, "there is no sops to ask")
     if error.kind is Problem.NO_ITEM and one.optional:
         return well(check, "none of its references exists, and it is optional: left alone")
     what = f"{error.kind.value}: {error.where}" if error.where else error.kind.value

@@ -804,3 +804,12 @@ def test_an_explanation_as_json(byok):
     document = byok("doctor", "--explain", "BYOK213", "--json").document
     assert document["format"] == "byok.explain/1"
     assert document["code"] == "BYOK213"
+
+
+def test_a_file_that_cannot_be_decrypted_is_said_once_and_not_for_each_key(byok):
+    done = byok("doctor", "--offline", "--json", SOPS_AGE_KEY_FILE="/nowhere")
+    found = [each for each in done.document["checks"] if each["code"] == "BYOK234"]
+    assert [each["check"] for each in found] == ["secrets/files"]
+    keys = [each for each in done.document["checks"] if each["check"] == "secrets/openai key"]
+    assert [each["state"] for each in keys] == ["skipped"]
+    assert "secrets/team.enc.yaml cannot be decrypted" in keys[0]["what"]

@@ -52,7 +52,8 @@ def keys() -> int:
     shown = [k for k in found.keys if options.given("verbose") or k.state != "revoked" or k.uses]
     if options.given("json"):
         rows = [_row(key, limit) for key in shown]
-        screen().document({"format": "byok.keys/1", "keys": rows})
+        head = {"format": "byok.keys/1", "fingerprint_key": session.key_id}
+        screen().document({**head, "keys": rows})
     else:
         _show(shown, limit)
     _say(found)

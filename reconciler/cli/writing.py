@@ -160,6 +160,7 @@ def _document(planned: Planned, outcome: Outcome, pending: list[str]) -> dict[st
     return {
         "format": "byok.apply/1",
         "changed": bool(outcome.applied),
+        "fingerprint_key": planned.plan.fingerprint_key,
         "applied": [change_to_json(change) for change in outcome.applied],
         "failed": [
             {"address": address, "exit": error.exit_code, "message": str(error)}

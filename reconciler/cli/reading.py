@@ -20,6 +20,8 @@ from reconciler.errors import ByokError, ManifestError, UsageError
 from reconciler.model import Diagnostic, Plan, Severity
 
 FORMATS = ("text", "json", "markdown", "html")
+REMOVED = "removed with all that this team wrote"
+"""Why a removal takes something away."""
 
 
 def screen() -> Screen:
@@ -84,6 +86,7 @@ def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
 @options.lifting
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan to this file.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
+@click.option("--destroy", "removing", is_flag=True, help="Show what byok destroy would remove.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print; text without.")
 @click.option(
     "--probe",
@@ -92,7 +95,12 @@ def _valid(file: str, found: tuple[Diagnostic, ...]) -> str:
     help="Also what costs money: a real completion of each model; AWS Cost Explorer.",
 )
 def plan(
-    *, out: Path | None, detailed_exitcode: bool, form: str | None, probe: tuple[str, ...]
+    *,
+    out: Path | None,
+    detailed_exitcode: bool,
+    removing: bool,
+    form: str | None,
+    probe: tuple[str, ...],
 ) -> int:
     """Show what would change. Writes nothing."""
     from reconciler.cli.probing import agreed
@@ -101,14 +109,16 @@ def plan(
     from reconciler.session import reading
     from reconciler.survey import make_plan
 
+    if removing and out is not None:
+        raise UsageError("--destroy", "is no plan to save", "leave --out out; byok destroy asks")
     scope = options.scope()
     chosen = run_options(probes=agreed(probe))
     with reading(chosen) as session, working("reading"):
-        planned = make_plan(session, scope)
+        planned = make_plan(session, scope, removing=removing)
     refuse_unmatched(planned)
     if out is not None:
         save(planned.plan, out)
-    screen().result(rendered(planned.plan, form or _form()))
+    screen().result(rendered(planned.plan, form or _form(), REMOVED if removing else None))
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     obstacle = session.obstacle() if planned.plan.changes else None

@@ -101,7 +101,11 @@ def declared(ground: Ground) -> Iterator[Finding]:
     yield from _dark(found)
     if not mine:
         wait = [str(address) for address in sorted(found.pending)]
-        more = f"; {named(wait)} waits for Cursor's next start" if wait else ""
+        more = (
+            f"; {named(wait)} wait{'s' if len(wait) == 1 else ''} for Cursor's next start"
+            if wait
+            else ""
+        )
         yield well(CHECK, f"Cursor is as the manifest says{more}")
 
 

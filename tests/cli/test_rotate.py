@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Bench, Result
 from tests.rotating import prepare
-from tests.simulators.server import Request, Response, Simulator
+from tests.simulators.deadly import Meets, asks, kill_at
 from tests.simulators.world import World, world
 
 pytestmark = pytest.mark.timeout(240)
@@ -108,33 +108,7 @@ class Stored(Bench):
         return value
 
 
-def kill_at(
-    simulator: Simulator, pid: int, meets: Callable[[Request], bool], *, after: bool
-) -> None:
-    """Have a process killed by the account, as it gets a request, or once the work is done."""
-    answer = simulator.answer
-    done = []
-
-    def deadly(request: Request):  # type: ignore[no-untyped-def]
-        if done or not meets(request):
-            return answer(request)
-        done.append(request)
-        if not after:
-            os.kill(pid, signal.SIGKILL)
-            return Response(503)
-        response = answer(request)
-        os.kill(pid, signal.SIGKILL)
-        return response
-
-    simulator.answer = deadly  # type: ignore[method-assign]
-
-
-def asks(word: str) -> Callable[[Request], bool]:
-    """Meet the request that names an operation in its path, or in its form (AWS)."""
-    return lambda r: r.method == "POST" and word in f"{r.path} {r.body!r}"
-
-
-MOMENTS: dict[str, tuple[str, Callable[[Request], bool]]] = {
+MOMENTS: dict[str, tuple[str, Meets]] = {
     "OpenAI makes": ("openai", asks("/service_accounts")),
     "OpenAI revokes": ("openai", lambda r: r.method == "DELETE"),
     "Azure makes": ("azure", lambda r: asks("/regenerateKey")(r) and b"2" in r.body),

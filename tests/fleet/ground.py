@@ -1,0 +1,194 @@
+"""A fleet's ground: people with homes, byok for them, and the controller's folder as in examples/fleet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.sandbox import encrypted, sample_keys
+from tests.fleet import private
+from tests.fleet.people import KEYS, Person, crowd, give, settle
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLE = CHECKOUT / "examples/fleet"
+DATA_TEAM = 4
+"""Every so many-th person is in the data team, which has a file of keys of its own."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One fleet below one folder. ``remote``: over sshd, else by local connections."""
+
+    folder: Path
+    people: tuple[Person, ...]
+    remote: bool
+    programs: Path
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def ops(self) -> Path:
+        """The controller's folder: a copy of examples/fleet with an inventory of its own."""
+        return self.folder / "ops"
+
+    @property
+    def results(self) -> Path:
+        return self.ops / "results"
+
+    def person(self, number: int) -> Person:
+        return self.people[number - 1]
+
+    def set(self, person: Person, **variables: Any) -> None:
+        """Give one host variables of its own."""
+        self.variables.setdefault(person.host, {}).update(variables)
+
+    def result(self, person: Person) -> Any:
+        """Return what the controller holds of a host: a byok.host/1 document."""
+        return json.loads((self.results / f"{person.host}.json").read_text())
+
+    def play(self, name: str, *words: str, **popen: Any) -> subprocess.CompletedProcess[str]:
+        """Run one of the collection's playbooks over the inventory as it is now."""
+        write_inventory(self)
+        argv = [str(self.programs / "ansible-playbook"), f"byok.cursor.{name}", *words]
+        if self.remote:
+            argv = private.command(self.folder, argv)
+        env = controller_environment(self)
+        return subprocess.run(argv, cwd=self.ops, env=env, text=True, check=False, **popen)
+
+
+def controller_environment(ground: Ground) -> dict[str, str]:
+    """Return the environment of the machine that runs Ansible: nothing of this user's own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BYOK_", "SOPS_", "ANSIBLE_"))}
+    home = ground.folder / "controller"
+    return kept | {
+        "HOME": str(home),
+        "ANSIBLE_CONFIG": str(ground.ops / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ground.folder / "collections"),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "PYTHONPATH": str(CHECKOUT),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+@contextmanager
+def made(
+    count: int, *, remote: bool, programs: Path | None = None, wheels: bool = False
+) -> Iterator[Ground]:
+    """Make a fleet of ``count`` people in a temporary folder, and leave nothing of it.
+
+    ``programs`` is where ansible-playbook is; ``wheels`` leaves a wheelhouse beside the shared
+    installation of byok.
+    """
+    parent = tempfile.mkdtemp(prefix="byok-fleet-")
+    try:
+        os.chmod(parent, 0o711)
+        yield _make(Path(parent), count, remote, programs or Path(sysconfig.get_path("scripts")))
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def _make(folder: Path, count: int, remote: bool, programs: Path) -> Ground:
+    people = tuple(crowd(folder / "home", count))
+    (folder / "home").mkdir(mode=0o755)
+    (folder / "controller").mkdir()
+    recipients = {person: settle(person) for person in people}
+    ground = Ground(folder, people, remote, programs)
+    shutil.copytree(EXAMPLE, ground.ops)
+    write_secrets(ground, recipients)
+    install_collection(ground)
+    install_byok(folder)
+    if remote:
+        private.write_accounts(folder, [(p.user, p.uid, p.home) for p in people])
+        for person in people:
+            give(person)
+    return ground
+
+
+def data_team(people: Sequence[Person]) -> list[Person]:
+    return [person for person in people if person.number % DATA_TEAM == 0]
+
+
+def write_secrets(ground: Ground, recipients: Mapping[Person, str]) -> None:
+    """Encrypt made-up keys: the team's for everyone, the data team's for them alone."""
+    keys = sample_keys()
+    folder = ground.ops / "manifests/secrets"
+    folder.mkdir()
+    everyone = ",".join(recipients.values())
+    common = {name: keys[name] for name in ("openai", "anthropic")}
+    (folder / "team.enc.yaml").write_text(encrypted(common, everyone))
+    few = ",".join(recipients[person] for person in data_team(ground.people)) or everyone
+    (folder / "data.enc.yaml").write_text(encrypted({"google": keys["google"]}, few))
+
+
+def install_collection(ground: Ground) -> None:
+    """Install ansible/ as a user does: built, then unpacked below a collections path."""
+    argv = [str(ground.programs / "ansible-galaxy"), "collection", "install", "--no-deps", "-p"]
+    subprocess.run(
+        [*argv, str(ground.folder / "collections"), str(CHECKOUT / "ansible")],
+        env=controller_environment(ground),
+        cwd=ground.ops,
+        check=True,
+        capture_output=True,
+    )
+
+
+def install_byok(folder: Path) -> None:
+    """Install byok once for everybody, from a wheel, where everybody may read it."""
+    wheels, venv = folder / "wheels", folder / "byok"
+    python = [sys.executable, "-m"]
+    wheel = ["build", "-q", "--no-isolation", "--wheel", "--outdir", str(wheels), str(CHECKOUT)]
+    _quietly([*python, *wheel])
+    (built,) = wheels.glob("byok-*.whl")
+    _quietly([*python, "pip", "wheel", "-q", "-w", str(wheels), f"{built}[sops]"])
+    _quietly([*python, "venv", str(venv)])
+    found = ["--no-index", "--find-links", str(wheels), "byok[sops]"]
+    _quietly([str(venv / "bin/python"), "-m", "pip", "install", "-q", *found])
+
+
+def _quietly(argv: Sequence[str]) -> None:
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, umask=0o022)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
+
+
+def write_inventory(ground: Ground) -> None:
+    """Write the inventory: canaries, two teams, and what is particular about some hosts."""
+    hosts = {person.host: host_variables(ground, person) for person in ground.people}
+    data = {person.host: {} for person in data_team(ground.people)}
+    groups = {
+        "canary": {"hosts": {person.host: {} for person in ground.people[:2]}},
+        "platform": {"hosts": {host: {} for host in hosts if host not in data}},
+        "data": {"hosts": data},
+    }
+    inventory = {"all": {"hosts": hosts, "children": groups, "vars": fleet_variables(ground)}}
+    (ground.ops / "inventory.yml").write_text(json.dumps(inventory, indent=1))
+
+
+def fleet_variables(ground: Ground) -> dict[str, Any]:
+    common = {"cursor_byok_offline": True}  # made-up keys: no provider is to see them
+    if not ground.remote:
+        return common | {"ansible_connection": "local"}
+    ssh = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+    key = str(ground.folder / "ssh/id")
+    return common | {"ansible_ssh_private_key_file": key, "ansible_ssh_common_args": ssh}
+
+
+def host_variables(ground: Ground, person: Person) -> dict[str, Any]:
+    if ground.remote:
+        own = {"ansible_host": person.address, "ansible_user": person.user}
+    else:
+        own = {
+            "cursor_byok_cursor_dir": str(person.cursor),
+            "cursor_byok_state_dir": str(person.state),
+            "cursor_byok_age_key_file": str(person.home / KEYS),
+        }
+    return own | ground.variables.get(person.host, {})

@@ -12,6 +12,9 @@ import re
 LONGEST = 16
 """Letters of a team, or of a person, that a name has room for: providers take 50 in all."""
 
+MAKERS = ("openai", "google", "openrouter", "litellm")
+"""The providers, and types of endpoints, where byok can make a key that is one person's."""
+
 
 def for_person(team: str, person: str, draw: str) -> str:
     """Return the name of a person's new key: ``byok-TEAM-PERSON-`` and eight digits.

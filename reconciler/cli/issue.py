@@ -31,6 +31,7 @@ DONE = {
 
 @click.command()
 @options.common
+@options.resolving
 @options.approving
 @click.option("--for", "person", required=True, metavar="USER", help="Whose key it is.")
 @click.option("--provider", required=True, metavar="NAME", help="The provider or endpoint.")

@@ -22,6 +22,7 @@ REASON = "removed with all that this team wrote"
 
 @click.command()
 @options.common
+@options.resolving
 @options.approving
 @click.option("--for", "person", metavar="USER", help="Who leaves; you without it.")
 @click.option("--here", is_flag=True, help="Also clear this machine, whoever is signed in.")

@@ -61,6 +61,8 @@ def search(session: Session, person: str) -> Search:
     names = [n for n in accounts.names(session.manifest) if n != CURSOR_TEAM]
     for name in names:
         known = list(_known(session, name, person))
+        if not known and not _possible(session, name):
+            continue
         if session.options.offline:
             found += known
             unseen[name] = "it is not asked off line"
@@ -69,7 +71,7 @@ def search(session: Session, person: str) -> Search:
         listed = issuer if isinstance(issuer, ByokError) else caught(issuer.listed)
         if isinstance(issuer, Issuer):
             issuers[name] = issuer
-            if issuer.revoke is None and issuer.by_hand:
+            if issuer.revoke is None:
                 unseen[name] = issuer.why
         if isinstance(listed, ByokError):
             lost[name] = listed
@@ -80,6 +82,12 @@ def search(session: Session, person: str) -> Search:
     for name in _dropped(session, person, names):
         found += _known(session, name, person)
     return Search(tuple(found), issuers, unseen, lost)
+
+
+def _possible(session: Session, name: str) -> bool:
+    """Tell whether byok, on any machine, can have made a person's key there."""
+    endpoint = session.manifest.endpoints.get(name)
+    return (name if endpoint is None else endpoint.type) in keynames.MAKERS
 
 
 def _dropped(session: Session, person: str, names: Sequence[str]) -> tuple[str, ...]:

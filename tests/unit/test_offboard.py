@@ -15,7 +15,7 @@ from reconciler.errors import CursorBusy, ProviderError, SafetyStop, SecretError
 from reconciler.model import Scope
 from reconciler.offboarding import Fate, carry_out as part, parting
 from reconciler.rotation import open_desk
-from reconciler.rotation.issue import Wish, carry_out, checked, prepared
+from reconciler.rotation.issue import SHARED as SHARED_SLOTS, Wish, carry_out, checked, prepared
 from reconciler.secrets import sops
 from tests.rotating import Bench, Killed, prepare
 from tests.simulators.world import world
@@ -206,13 +206,28 @@ def test_an_admin_credential_that_cannot_be_had_is_no_success(bench):
 
 def test_where_nobody_can_look_that_is_said(bench):
     text = bench.box.manifest.read_text()
-    admin = "    admin_key: sops://secrets/team.enc.yaml#/anthropic/admin\n"
-    bench.box.manifest.write_text(
-        text.replace(admin, "").replace("    workspace: cursor-byok\n", "")
-    )
+    admin = "    admin_key: sops://secrets/team.enc.yaml#/openai/admin\n"
+    bench.box.manifest.write_text(text.replace(admin, ""))
     plan = planned(bench)
-    assert "it has no admin_key" in plan.search.unseen["anthropic"]
-    assert "azure" not in plan.search.unseen
+    assert plan.search.unseen == {"openai": "it has no admin_key"}
+
+
+def test_an_account_where_byok_makes_no_persons_keys_is_not_asked(bench):
+    bench.here.azure.inject("503", path="*", times=100)
+    bench.here.anthropic.inject("503", path="*", times=100)
+    plan = planned(bench)
+    assert (plan.search.lost, plan.search.unseen) == ({}, {})
+
+
+def test_the_makers_are_those_that_can_make_a_persons_key(bench):
+    with bench.session() as session:
+        able = [
+            name
+            for name in ("openai", "anthropic", "google", "azure", "bedrock", "gateway")
+            if open_desk(session, name).issuer.make is not None and name not in SHARED_SLOTS
+        ]
+    assert able == ["openai", "google", "gateway"]
+    assert set(able) - {"gateway"} | {"litellm", "openrouter"} == set(keynames.MAKERS)
 
 
 def test_a_key_of_an_account_that_the_manifest_dropped_is_not_forgotten(bench):

@@ -1,0 +1,125 @@
+"""Finds results in files, folders and a stream, and reads them one at a time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias
+
+Identity: TypeAlias = tuple[int, int]
+"""A file's device and number, which tell it from every other however it is called."""
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of one document."""
+
+GONE: Final = "is not there"
+LINK: Final = "is a symbolic link, which is not followed"
+LARGE: Final = f"is larger than {LARGEST // 1024 // 1024} MB"
+STREAM: Final = "stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One document's bytes, or why there are none; ``host`` is what its file is called."""
+
+    name: str
+    host: str
+    data: bytes = b""
+    problem: str = ""
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    name: str
+    path: Path
+    problem: str = ""
+
+
+def documents(paths: Sequence[Path], stream: BinaryIO) -> Iterator[Found]:
+    """Yield every document of files, folders (their ``*.json``) and ``-``, in order of names.
+
+    The order of the arguments does not matter, and a file that is named twice is read once.
+    A link is followed only where it is a folder that an argument names.
+    """
+    read: set[Identity] = set()
+    places = {place.name: place for path in paths if str(path) != "-" for place in _places(path)}
+    for _, place in sorted(places.items()):
+        found = _read(place)
+        if found.identity is None or found.identity not in read:
+            yield found
+        if found.identity is not None:
+            read.add(found.identity)
+    if Path("-") in paths:
+        yield from _lines(stream)
+
+
+def _places(path: Path) -> Iterator[_Place]:
+    if not path.is_dir():
+        yield _Place(str(path), path)
+        return
+    lost: list[OSError] = []
+    for folder, folders, files in os.walk(path, onerror=lost.append):
+        for name in folders:
+            if os.path.islink(below := os.path.join(folder, name)):  # noqa: PTH114,PTH118 - many
+                yield _Place(below, Path(below), LINK)
+        for name in files:
+            if name.lower().endswith(".json"):
+                yield _Place(str(Path(folder, name)), Path(folder, name))
+    for error in lost:
+        yield _Place(str(error.filename), Path(error.filename), _why(error))
+
+
+def _read(place: _Place) -> Found:
+    problem, data, identity = place.problem, b"", None
+    if not problem:
+        try:
+            data, identity = _contents(place.path)
+        except FileNotFoundError:
+            problem = GONE
+        except OSError as error:
+            problem = LINK if place.path.is_symlink() else _why(error)
+        except ValueError as error:
+            problem = str(error)
+    return Found(place.name, place.path.stem, data, problem, identity)
+
+
+def _contents(path: Path) -> tuple[bytes, Identity]:
+    """Read an ordinary file; nothing that would block or that another name leads to."""
+    if path.is_symlink():
+        raise ValueError(LINK)
+    wanted = ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in wanted)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        seen = os.fstat(file.fileno())
+        if not stat.S_ISREG(seen.st_mode):
+            raise ValueError("is no ordinary file")
+        data = b"" if seen.st_size > LARGEST else file.read(LARGEST + 1)
+    if max(seen.st_size, len(data)) > LARGEST:
+        raise ValueError(LARGE)
+    return data, (seen.st_dev, seen.st_ino)
+
+
+def _why(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or type(error).__name__})"
+
+
+def _lines(stream: BinaryIO) -> Iterator[Found]:
+    """Yield each line of a stream; one that is too long is passed over to its end."""
+    number = 0
+    while line := stream.readline(LARGEST + 1):
+        number += 1
+        name, problem = f"{STREAM}:{number}", ""
+        if len(line) > LARGEST:
+            line, problem = _skipped(stream, line), LARGE
+        if problem or line.strip():
+            yield Found(name, name, b"" if problem else line, problem)
+
+
+def _skipped(stream: BinaryIO, line: bytes) -> bytes:
+    while line and not line.endswith(b"\n"):
+        line = stream.readline(LARGEST)
+    return line

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.doctor.finding import Finding, named, of_error, problem, skipped, warning, well
 from reconciler.doctor.ground import Ground, Missing, plain
+from reconciler.entries import Rotation, Stage
 from reconciler.ledger import Ledger
 from reconciler.ledger_file import FILE
 from reconciler.secrets.fingerprint import KEY_FILE
@@ -111,15 +113,25 @@ def unfinished(ground: Ground) -> Iterator[Finding]:
 def _rotations(ground: Ground, found: Ledger) -> Iterator[Finding]:
     manifest = ground.manifest
     if isinstance(manifest, Manifest):
-        for one in found.keys.rotations(manifest.team):
-            who = f" for {one.holder}" if one.holder else ""
-            yield warning(
-                "byok/unfinished",
-                "BYOK224",
-                f"a new key of {one.system}{who} is on its way since {one.started[:10]}",
-                f"it has come as far as: {one.stage.value}",
-                f"byok rotate {one.system} goes on where it was",
-            )
+        yield from (_rotation(one) for one in found.keys.rotations(manifest.team))
+
+
+def _rotation(one: Rotation) -> Finding:
+    """Judge a new key on its way; an old one that lives on for its grace is as it should be."""
+    who, command = (f" for {one.holder}", "issue") if not one.old else ("", "rotate")
+    until = f"{one.until[:16].replace('T', ' ')} UTC"
+    if one.stage is Stage.KEPT and datetime.now(UTC) < datetime.fromisoformat(one.until):
+        return well("byok/unfinished", f"{one.system} is rotated; its old key lives until {until}")
+    kept = one.stage is Stage.KEPT
+    return warning(
+        "byok/unfinished",
+        "BYOK224",
+        f"a new key of {one.system}{who} is on its way since {one.started[:10]}",
+        f"the old one was to live until {until}"
+        if kept
+        else f"it came as far as {one.stage.value}",
+        f"byok {command} goes on where it was",
+    )
 
 
 def fingerprint_key(ground: Ground) -> Iterator[Finding]:

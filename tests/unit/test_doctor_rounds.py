@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from reconciler.doctor import State, budgets, examine, keys, ledgers, rounds
 from reconciler.doctor.codes import CODES
 from reconciler.doctor.finding import of_diagnostic
 from reconciler.doctor.ground import Ground
-from reconciler.entries import Rotation
+from reconciler.entries import Rotation, Stage
 from reconciler.ledger import Ledger
 from reconciler.manifest import parse
 from reconciler.model import Diagnostic, Severity
@@ -129,7 +130,21 @@ def test_a_rotation_on_its_way_is_named(ground):
     state = ground.state_dir
     state.mkdir(mode=0o700)
     with Ledger(state, write=True) as ledger:
-        ledger.keys.begin(Rotation("openai", "acme", {"key": "env://K"}))
+        ledger.keys.begin(Rotation("openai", "acme", {"key": "env://K"}, old={"key": "a"}))
+        ledger.keys.begin(Rotation("google", "acme", {"key": "env://K"}, holder="ann"))
+    rotation, key, *_ = ledgers.unfinished(ground)
+    assert (rotation.state, rotation.code) == (State.WARNING, "BYOK224")
+    assert "byok rotate openai" in rotation.fix
+    assert "for ann" in key.what
+    assert "byok issue google" in key.fix
+
+
+@pytest.mark.parametrize(("hours", "state"), [(1, State.OK), (-1, State.WARNING)])
+def test_an_old_key_within_its_grace_is_as_it_should_be(ground, hours, state):
+    ground.state_dir.mkdir(mode=0o700)
+    until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+    way = Rotation("openai", "acme", {"key": "env://K"}, old={"key": "a"}, until=until)
+    with Ledger(ground.state_dir, write=True) as ledger:
+        ledger.keys.begin(replace(way, stage=Stage.KEPT))
     first, *_ = ledgers.unfinished(ground)
-    assert (first.state, first.code) == (State.WARNING, "BYOK224")
-    assert "byok rotate openai" in first.fix
+    assert first.state is state

@@ -53,6 +53,13 @@ class KeyBook:
         )
         return moved
 
+    def end(self, rotation: Rotation) -> Rotation:
+        """Record a new key's end and forget all copies, both or neither; return it."""
+        with self._db.transaction():
+            ended = self.move(rotation)
+            self._db.execute("DELETE FROM key_copy WHERE rotation=?", (ended.id,))
+        return ended
+
     def rotations(self, owner: str, *, ended: bool = False) -> tuple[Rotation, ...]:
         """Return the ways that are not at their end, or with ``ended`` all, oldest first."""
         rows = self._db.rows(
@@ -119,8 +126,12 @@ class KeyBook:
         )
 
     def revoked(self) -> frozenset[str]:
-        """Return the fingerprints of all keys, of whatever owner, that were revoked."""
-        rows = self._db.rows("SELECT fingerprints FROM key WHERE retired<>''")
+        """Return the fingerprints of all keys, of whatever owner, that are or get revoked."""
+        rows = self._db.rows(
+            "SELECT fingerprints FROM key WHERE retired<>'' UNION ALL"
+            " SELECT json_extract(data, '$.old') FROM rotation WHERE stage=?",
+            (Stage.REVOKING.value,),
+        )
         return frozenset(each for (text,) in rows for each in json.loads(text).values())
 
 

@@ -19,7 +19,7 @@ from reconciler.errors import (
 )
 from reconciler.rotation.desk import Desk, equal, ordered
 from reconciler.rotation.placing import holds, place
-from reconciler.rotation.revoking import revoke
+from reconciler.rotation.revoking import refuse_in_use, revoke
 from reconciler.secrets.store import store
 from reconciler.systems.account import Trial, Values
 
@@ -29,10 +29,13 @@ Step = Callable[[Desk, Rotation], Rotation]
 def advance(desk: Desk, rotation: Rotation) -> Rotation:
     """Take the next step of a rotation; return it as it is then on record.
 
-    A step that finds itself done already, by a run that was killed, takes note of that.
+    A step that finds itself done already, by a run that was killed, takes note of that. A store
+    that was set back to the old key gets the new one again, and its grace begins anew.
     Raises whatever keeps the step from being done: nothing is lost then, and the next call takes
     it again.
     """
+    if rotation.stage in AFTERWARDS and _set_back(desk, rotation):
+        return desk.moved(replace(rotation, stage=Stage.STORING, until=""))
     return STEPS[rotation.stage](desk, rotation)
 
 
@@ -43,41 +46,43 @@ def finished(desk: Desk, rotation: Rotation) -> bool:
     )
 
 
-def abandon(desk: Desk, rotation: Rotation) -> Rotation:
-    """Give a rotation up while the old key still is the one in its store: the new one is revoked.
-
-    Raises SafetyStop where the new key is in use already.
-    """
-    if rotation.stage not in (Stage.ORDERED, Stage.MAKING, Stage.MADE, Stage.TRIED, Stage.STORING):
-        what = "the new key is in its store already"
-        raise SafetyStop(_where(rotation), what, "let it finish, then rotate once more")
-    stored, old = desk.stored(rotation), desk.copies(rotation, "old")
-    if stored and old and not equal(stored, old):
-        what = "the store no longer holds the old key"
-        raise SafetyStop(_where(rotation), what, "let it finish, then rotate once more")
-    for key_id in (*orphans(desk, rotation), rotation.new_id if rotation.by_api else ""):
-        if key_id and key_id != rotation.old_id and desk.issuer.revoke is not None:
-            desk.issuer.revoke(key_id)
-    return ended(desk, rotation, Stage.DROPPED)
+def _set_back(desk: Desk, rotation: Rotation) -> bool:
+    return rotation.old != {} and equal(desk.stored(rotation), desk.copies(rotation, "old"))
 
 
 def _begin(desk: Desk, rotation: Rotation) -> Rotation:
     """Keep a copy of the old key; then the new one may be made, or be taken from a person."""
     if not desk.book.copies(rotation.id, "old") and rotation.old:
-        desk.keep(rotation, "old", desk.stored(rotation))
+        stored = desk.stored(rotation)
+        if dict(desk.prints(stored)) != dict(rotation.old):
+            raise _another(rotation)
+        desk.keep(rotation, "old", stored)
     if rotation.by_api:
         return desk.moved(replace(rotation, stage=Stage.MAKING))
     values = desk.values
     if values is None:
         raise UsageError(_where(rotation), "there is no new key yet", "give --new-key REFERENCE")
     _fits(rotation, values)
+    if equal(values, desk.copies(rotation, "old")):
+        raise UsageError(_where(rotation), "the new key is the old one", "make a new one")
     return _got(desk, rotation, values, desk.issuer.identify(values))
 
 
 def _make(desk: Desk, rotation: Rotation) -> Rotation:
-    """Have the new key made; one that a killed run made, and nobody saw, is revoked first."""
+    """Have the new key made; one that a killed run made, and nobody saw, is revoked first.
+
+    One that was seen is gone on with. Where another key is in the store by now nothing is made:
+    it may be the very one that would be made anew.
+    """
     if desk.issuer.make is None:
         raise UsageError(_where(rotation), desk.issuer.why, "give it back, or --abandon")
+    if rotation.old and not _set_back(desk, rotation):
+        raise _another(rotation)
+    kept = desk.copies(rotation, "new")
+    if kept:
+        desk.issuer.forget()
+        if id_ := desk.issuer.identify(kept):
+            return _got(desk, rotation, kept, id_)
     for orphan in orphans(desk, rotation):
         if desk.issuer.revoke is not None:
             desk.issuer.revoke(orphan)
@@ -141,6 +146,7 @@ def _store(desk: Desk, rotation: Rotation) -> Rotation:
             {rotation.refs[name]: value for name, value in new.items()},
             folder=session.manifest.folder,
             backends=session.manifest.policy.sops_backends,
+            homes=session.manifest.homes,
         )
         if not equal(desk.stored(rotation), new):
             where = ", ".join(rotation.refs.values())
@@ -154,9 +160,13 @@ def _untouched(desk: Desk, rotation: Rotation, new: Values, there: Values) -> No
     old = desk.copies(rotation, "old")
     for name, value in there.items():
         if not any(equal({name: value}, {name: k[name]}) for k in (old, new) if name in k):
-            what = "holds another key than when the rotation began"
-            way_out = "put the old key back, or give the rotation up with --abandon"
-            raise SafetyStop(rotation.refs[name], what, way_out)
+            raise _another(rotation, rotation.refs[name])
+
+
+def _another(rotation: Rotation, where: str = "") -> SafetyStop:
+    where, what = where or ", ".join(rotation.refs.values()), "holds another key than when"
+    way_out = "put the old key back, or give the rotation up with --abandon"
+    return SafetyStop(where, f"{what} the rotation began", way_out)
 
 
 def _place(desk: Desk, rotation: Rotation) -> Rotation:
@@ -187,8 +197,8 @@ def proved(desk: Desk, rotation: Rotation) -> Values:
     new = desk.copies(rotation, "new")
     if not equal(desk.stored(rotation), new):
         where = ", ".join(rotation.refs.values())
-        what = "no longer holds the new key"
-        raise SafetyStop(where, what, "put it back, or rotate once more after this one")
+        what, way_out = "no longer holds the new key", "put it, or the old one, back"
+        raise SafetyStop(where, what, f"{way_out}, or give the rotation up with --abandon")
     if rotation.cursor and not holds(desk, rotation, new):
         place(desk, rotation)
     found = desk.tried(new, Trial.ALIVE)
@@ -204,6 +214,7 @@ def _let_go(desk: Desk, rotation: Rotation) -> Rotation:
     if not rotation.old:
         return ended(desk, rotation, Stage.DONE)
     proved(desk, rotation)
+    refuse_in_use(desk, rotation, desk.copies(rotation, "old"))
     return desk.moved(replace(rotation, stage=Stage.REVOKING))
 
 
@@ -216,10 +227,9 @@ def _revoke(desk: Desk, rotation: Rotation) -> Rotation:
 
 
 def ended(desk: Desk, rotation: Rotation, stage: Stage) -> Rotation:
-    """Record the end, then forget the copies: they are of use to nobody any more."""
-    over = desk.moved(replace(rotation, stage=stage))
-    for role in ("old", "new"):
-        desk.book.drop(rotation.id, role)
+    """Record the end and forget the copies at once: they are of use to nobody any more."""
+    over = desk.book.end(replace(rotation, stage=stage))
+    desk.told(over)
     return over
 
 
@@ -230,6 +240,9 @@ def _nothing(_desk: Desk, rotation: Rotation) -> Rotation:
 def _where(rotation: Rotation) -> str:
     return f"{'issue' if rotation.holder else 'rotate'} {rotation.system}"
 
+
+AFTERWARDS: Final = (Stage.STORED, Stage.PLACED, Stage.KEPT, Stage.REVOKING)
+"""The stages at which the new key has been in its store."""
 
 STEPS: Final[Mapping[Stage, Step]] = {
     Stage.ORDERED: _begin,

@@ -143,9 +143,14 @@ def _name(owner: str) -> str:
 
 
 def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:
-    """Raise SafetyStop where a new key takes the place of one that may be somebody else's."""
-    ours = {k.key_id for k in session.ledger.keys.keys(session.owner) if k.system == key.system}
-    if not desk.issuer.disturbs or session.options.allow_irreversible or ours - {key.key_id}:
+    """Raise SafetyStop where a new key takes the place of one that may be somebody else's.
+
+    Where byok made the key in use, it ended the one that was in the other place.
+    """
+    if not desk.issuer.disturbs or session.options.allow_irreversible:
+        return
+    known = [k for k in session.ledger.keys.keys(session.owner) if k.system == key.system]
+    if any(dict(k.fingerprints) == dict(desk.prints(key.values)) for k in known):
         return
     raise SafetyStop(
         f"rotate {key.system}",
@@ -180,7 +185,7 @@ def _words(node: object) -> Iterator[str]:
 def refuse_storeless(session: Session, key: Wanted) -> None:
     """Raise SecretError where a new key could not be stored where the old one is."""
     for ref in key.refs.values():
-        why = unwritable(ref, session.manifest.folder)
+        why = unwritable(ref, session.manifest.folder, session.manifest.homes)
         if why:
             what = f"{why.removeprefix(f'{ref}: ')}, so a new key has no store to go to"
             raise SecretError(SecretProblem.REFUSED, ref, what, ELSEWHERE)

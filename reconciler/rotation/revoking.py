@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from reconciler.entries import Rotation
-from reconciler.errors import ByokError, ProviderError, ProviderProblem as Problem, SafetyStop
+from reconciler.errors import (
+    ByokError,
+    ProviderError,
+    ProviderProblem as Problem,
+    SafetyStop,
+    SecretError,
+)
 from reconciler.rotation.desk import Desk, equal
+from reconciler.spec import Manifest
 from reconciler.systems.account import Trial, Values
 
 
@@ -22,10 +31,51 @@ def revoke(desk: Desk, rotation: Rotation, old: Values, new: Values) -> None:
     if now_id and now_id == desk.issuer.identify(new):
         what = "the provider cannot tell the old key from the new one"
         raise SafetyStop(f"rotate {rotation.system}", what, f"revoke it by hand: {_place(desk)}")
-    target = now_id or ("" if _slots(rotation) else rotation.old_id)
+    refuse_in_use(desk, rotation, old)
+    target = now_id or known_id(desk, rotation, {}, rotation.old_id)
     if target and desk.issuer.revoke is not None:
         desk.issuer.revoke(target)
     _see_it_dead(desk, rotation, old, told=bool(target or rotation.old_id))
+
+
+def known_id(desk: Desk, rotation: Rotation, values: Values, recorded: str) -> str:
+    """Return by what a key is revoked: its id as its provider tells it, else the recorded one.
+
+    Where ids name places, only what the provider tells: another key may be in that place by now.
+    """
+    found = desk.issuer.identify(values) if values else ""
+    return found or ("" if _slots(rotation) else recorded)
+
+
+def refuse_in_use(desk: Desk, rotation: Rotation, old: Values) -> None:
+    """Raise SafetyStop while the manifest still finds the old key anywhere, for any account.
+
+    Raises SecretError where the rotated account's own key cannot be read; what cannot be read of
+    other accounts says nothing.
+    """
+    vault = desk.session.afresh().vault
+    dead = {value.expose() for value in old.values()}
+    for name, refs in _named(desk.session.manifest):
+        try:
+            sealed = vault.seal(refs)
+            value = vault.reveal(sealed)
+        except SecretError:
+            if name == rotation.system:
+                raise
+            continue
+        if value.expose() in dead:
+            what = f"still holds the old key, and the manifest names it for {name}"
+            way_out = "put the new key there, too, or name another place, and run it again"
+            raise SafetyStop(sealed.ref or ", ".join(refs), what, way_out)
+
+
+def _named(manifest: Manifest) -> Iterator[tuple[str, Sequence[str]]]:
+    for name, provider in manifest.providers.items():
+        found: Mapping[str, Sequence[str]] = {} if provider.absent else provider.secrets
+        yield from ((name, refs) for refs in found.values() if refs)
+    for name, endpoint in manifest.endpoints.items():
+        if endpoint.key:
+            yield name, endpoint.key
 
 
 def _slots(rotation: Rotation) -> bool:

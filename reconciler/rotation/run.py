@@ -12,8 +12,9 @@ from reconciler.entries import Rotation, Stage
 from reconciler.errors import ByokError, Declined, SecretError, SecretProblem, UsageError
 from reconciler.executor import Stop, interruptible
 from reconciler.rotation.desk import Desk
+from reconciler.rotation.dropping import abandon
 from reconciler.rotation.given import given_for
-from reconciler.rotation.machine import abandon, advance, finished
+from reconciler.rotation.machine import advance, finished
 from reconciler.rotation.orders import (
     Wanted,
     age,
@@ -158,7 +159,8 @@ def _equipped(task: Task, choice: Choice) -> Task:
     desk, way = task.desk, task.under_way
     if desk is None or task.error is not None or choice.dropping:
         return task
-    begun = way is not None and (way.stage is not Stage.ORDERED or way.by_api)
+    making = way is not None and way.by_api and not choice.source
+    begun = way is not None and (way.stage is not Stage.ORDERED or making)
     if begun or (desk.issuer.make is not None and not choice.source):
         return task
     refs = way.refs if way is not None else task.key.refs if task.key is not None else {}

@@ -1,0 +1,34 @@
+# Copyright (c) the byok authors
+# SPDX-License-Identifier: Apache-2.0
+"""Connect to a host; write down why where that fails, so that the report can name it."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible_collections.byok.cursor.plugins.plugin_utils import results
+
+
+class ActionModule(ActionBase):
+    """All of byok.cursor.reach."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _checked, given = self.validate_argument_spec(argument_spec={
+            "results": {"type": "str", "required": True},
+            "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
+        })
+        host = task_vars["inventory_hostname"]
+        try:
+            if task_vars.get("ansible_connection") not in ("winrm", "psrp"):
+                self._low_level_execute_command("true", sudoable=False)
+        except AnsibleConnectionFailure as error:
+            why = "did not answer: " + results.first_line(error.message)
+            results.write(given["results"], results.empty(host, given["run"], "unreachable", why))
+            raise
+        why = "stopped answering, or the run was ended, before it was through"
+        results.write(given["results"], results.empty(host, given["run"], "unreachable", why))
+        result.update(changed=False)
+        return result

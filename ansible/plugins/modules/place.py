@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright (c) the byok authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: place
+short_description: Place a manifest, its overlays and its SOPS files on a machine
+version_added: 0.1.0
+description:
+  - Brings the files of a folder on the controller to a folder on the target in one step, each 0600 in a folder 0700.
+  - Files that it placed before and that are gone from the source are removed. Other files are left alone.
+  - A file that holds an age identity is refused.
+options:
+  src:
+    description: The folder on the controller.
+    type: path
+    required: true
+  dest:
+    description: The folder on the target.
+    type: path
+    required: true
+  patterns:
+    description: Names of files to bring along, from every level of the folder.
+    type: list
+    elements: str
+    default: ["*.yaml", "*.yml", "*.json"]
+  stage:
+    description:
+      - Leave O(dest) alone. Where it would change, put the files into a temporary folder and name it in RV(path).
+      - This is how a plan can be made, in check mode too, of what is not in place yet.
+    type: bool
+    default: false
+  files:
+    description: What is to be placed, filled in by the controller.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing to O(dest). With O(stage) it fills a temporary folder, in check mode too.
+  diff_mode:
+    support: full
+    description: Names, sizes and digests of files, never their content.
+author:
+  - The byok authors (@byok)
+"""
+
+EXAMPLES = r"""
+- name: Place the team's manifest
+  byok.cursor.place:
+    src: "{{ playbook_dir }}/team"
+    dest: ~/.local/share/byok/fleet/manifest
+"""
+
+RETURN = r"""
+path:
+  description: The folder that holds the files now.
+  type: str
+  returned: always
+staged:
+  description: Whether that is a temporary folder, which is the caller's to remove.
+  type: bool
+  returned: always
+differs:
+  description: The files that differ, or differed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.byok.cursor.plugins.module_utils import surroundings
+
+INDEX = ".placed-by-role.json"
+
+
+def main():
+    os.environ["HOME"] = surroundings.home(os.environ)
+    module = AnsibleModule(
+        argument_spec=dict(
+            src=dict(type="path", required=True),
+            dest=dict(type="path", required=True),
+            patterns=dict(type="list", elements="str", default=["*.yaml", "*.yml", "*.json"]),
+            stage=dict(type="bool", default=False),
+            files=dict(type="dict", no_log=True),
+        ),
+        supports_check_mode=True,
+    )
+    surroundings.unmask(module, {})
+    os.umask(0o077)
+    dest = module.params["dest"]
+    if module.params["files"] is None:
+        module.fail_json(msg="files: is filled in by the controller; call byok.cursor.place as a task")
+    wanted = dict((name, base64.b64decode(text)) for name, text in module.params["files"].items())
+    try:
+        told = put(module, dest, wanted)
+    except OSError as error:
+        module.fail_json(msg="{0}: cannot be written ({1}); see the disk and its rights".format(
+            error.filename or dest, error.strerror))
+    module.exit_json(**told)
+
+
+def put(module, dest, wanted):
+    """Compare, then place, stage, or only tell."""
+    present = dict((name, content(os.path.join(dest, name))) for name in set(wanted) | placed(dest))
+    differs = sorted(name for name, data in present.items() if data != wanted.get(name))
+    staged = bool(module.params["stage"] and differs)
+    path = dest
+    if staged:
+        path = tempfile.mkdtemp(prefix="byok-")
+        write(path, wanted, sorted(wanted))
+    elif differs and not module.check_mode and not module.params["stage"]:
+        write(dest, wanted, differs)
+    return dict(
+        changed=bool(differs) and not module.params["stage"], path=path, staged=staged,
+        differs=differs, diff=dict(
+            before_header=dest, after_header=dest,
+            before=listing(dict((name, present[name]) for name in differs)),
+            after=listing(dict((name, wanted.get(name)) for name in differs))))
+
+
+def placed(dest):
+    """Return the names of the files that this module placed there before."""
+    try:
+        with open(os.path.join(dest, INDEX), "rb") as file:
+            names = json.loads(file.read(1 << 20).decode("utf-8"))
+    except (OSError, ValueError):
+        return set()
+    return set(name for name in names if isinstance(name, str) and inside(name))
+
+
+def inside(name):
+    """Tell whether a relative name stays in its folder."""
+    return not os.path.isabs(name) and ".." not in name.split("/")
+
+
+def content(path):
+    """Return a plain file's bytes, None where there is none."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(folder, wanted, names):
+    """Write drafts of all files, then put each in place: a full disk leaves the old ones."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    drafts = []
+    try:
+        for name in [name for name in names if name in wanted]:
+            drafts.append(draft(os.path.join(folder, name), wanted[name]))
+        drafts.append(draft(os.path.join(folder, INDEX),
+                            json.dumps(sorted(wanted)).encode("utf-8")))
+        for path in drafts:
+            os.replace(path, path[:-len(".draft")])
+    except OSError:
+        for path in drafts:
+            if os.path.exists(path):
+                os.unlink(path)
+        raise
+    for name in names:
+        if name not in wanted:
+            os.unlink(os.path.join(folder, name))
+
+
+def draft(path, data):
+    """Write a file's draft beside it, 0600; return the draft's path."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    name = path + ".draft"
+    if os.path.lexists(name):
+        os.unlink(name)
+    with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return name
+
+
+def listing(files):
+    """Return one line for each file that is there: name, size, digest."""
+    return "".join("{0} {1} bytes sha256:{2}\n".format(name, len(data), hashlib.sha256(data).hexdigest()[:16])
+                   for name, data in sorted(files.items()) if data is not None)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,7 @@ class Options:
     """
 
     manifest: Path = Path("byok.yaml")
+    overlays: tuple[Path, ...] = ()
     cursor_dir: Path | None = None
     state_dir: Path | None = None
     wait: float = 0.0
@@ -180,7 +181,7 @@ def with_copies(change: Change, kept: Mapping[str, str]) -> Change:
 @contextmanager
 def reading(options: Options) -> Iterator[Session]:
     """Open a run that writes nothing but, once in a machine's life, the fingerprint key."""
-    manifest = load(options.manifest)
+    manifest = load(options.manifest, options.overlays)
     state_dir = state.directory(options.state_dir, options.env)
     with Ledger(state_dir) as ledger, closing(Door(write=False)) as door:
         yield _open(options, manifest, state_dir, ledger, door)
@@ -189,7 +190,7 @@ def reading(options: Options) -> Iterator[Session]:
 @contextmanager
 def writing(options: Options, command: str) -> Iterator[Session]:
     """Open a run that may write, alone: a second writer waits, then raises CursorBusy."""
-    manifest = load(options.manifest)
+    manifest = load(options.manifest, options.overlays)
     state_dir = state.directory(options.state_dir, options.env)
     with (
         state.single_writer(state_dir, command, max(options.wait, 5.0)),
@@ -224,6 +225,7 @@ def _open(
         allow_exec=options.allow_exec,
         sops_backends=manifest.policy.sops_backends,
         offline=options.offline,
+        homes=manifest.homes,
     )
     fingerprinter = _fingerprinter(manifest, state_dir, reader)
     vault = Vault(

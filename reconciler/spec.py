@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
-from reconciler.model import Position
+from reconciler.model import Diagnostic, Position
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+Homes: TypeAlias = Mapping[str, tuple[Path, str]]
+"""Names of files in references, as the manifest's folder sees them, to the folder that each must
+stay inside and its name there: those that layers in other folders wrote."""
 
 CURSOR = "cursor"
 CURSOR_TEAM = "cursor-team"
@@ -92,7 +96,11 @@ class Manifest:
 
     ``cursor_team`` holds what is said of the team's account at Cursor itself (``admin_key``,
     ``api_base``). ``prices`` holds prices of a million tokens by model (``input``, ``output``,
-    ``cache_read``, ``currency``).
+    ``cache_read``, ``currency``). ``layers`` are the files it was made of, the last word last.
+    ``homes`` are the files of references that layers in other folders wrote; ``left_out`` maps
+    the pointer of each entry that does not hold on this machine to why; ``facts`` are what that
+    was judged by, empty where nothing asked for them. ``findings`` are warnings that only the
+    files could tell.
     """
 
     file: str
@@ -106,6 +114,15 @@ class Manifest:
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     policy: Policy = Policy()
     positions: Mapping[str, Position] = field(default_factory=lambda: EMPTY)
+    layers: tuple[str, ...] = ()
+    homes: Homes = field(default_factory=lambda: EMPTY)
+    left_out: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    facts: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    findings: tuple[Diagnostic, ...] = ()
+
+    def home(self, name: str) -> tuple[Path, str]:
+        """Return the folder that a reference's file must stay inside, and its name there."""
+        return self.homes.get(name, (self.folder, name))
 
     def where(self, pointer: str) -> Position:
         """Return the place of a pointer, or of the nearest parent that has one."""

@@ -84,8 +84,6 @@ def _refuse_misplaced() -> None:
         raise UsageError("--offline", what, "leave it out, or see byok cost estimate")
     if options.given("target"):
         raise UsageError("--target", "no resource has a cost", "name an account with --system")
-    if options.given("overlay"):
-        raise UsageError("--overlay", "this version reads one manifest", "leave it out")
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:
@@ -169,13 +167,13 @@ def estimate(*, tokens: str | None, models: tuple[str, ...], sessions_per_day: i
 
 def _manifest(models: tuple[str, ...]) -> Manifest:
     """Return the manifest; named models are priced without one, too."""
-    from reconciler.manifest import load
     from reconciler.spec import Manifest
 
     path = options.manifest_path()
-    if models and options.given("manifest") is None and not path.exists():
+    named = options.given("manifest") is not None or options.overlays()
+    if models and not named and not path.exists():
         return Manifest(str(path), Path())
-    return load(path)
+    return options.manifest()
 
 
 def _document(found: list[Estimate], tokens: Tokens, daily: int | None) -> dict[str, Any]:

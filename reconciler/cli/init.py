@@ -45,6 +45,8 @@ def init(
     """Write a commented manifest: of what Cursor holds, or of a few answers."""
     if "list" in preset:
         return _presets()
+    if options.overlays():
+        raise UsageError("--overlay", "init writes one file", "leave it out, then layer it")
     from reconciler.adoption import recipients
 
     to = tuple(recipients.given(each) for each in recipient)

@@ -12,7 +12,7 @@ import click
 
 from reconciler.errors import UsageError
 from reconciler.model import Address, Scope
-from reconciler.spec import CURSOR
+from reconciler.spec import CURSOR, Manifest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _GIVEN = "reconciler.given"
@@ -30,7 +30,9 @@ def _option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 _PATH = click.Path(path_type=Path)
 _COMMON = (
     _option("-f", "--manifest", type=_PATH, help="The manifest; byok.yaml without it."),
-    _option("--overlay", type=_PATH, multiple=True, hidden=True),
+    _option(
+        "--overlay", type=_PATH, multiple=True, help="A layer over the manifest; the last one wins."
+    ),
     _option("--cursor-dir", type=_PATH, help="Cursor's user-data directory (BYOK_CURSOR_DIR)."),
     _option("--state-dir", type=_PATH, help="Where byok keeps its ledger (BYOK_STATE_DIR)."),
     _option("--offline", is_flag=True, help="Leave all network out (BYOK_OFFLINE)."),
@@ -91,13 +93,23 @@ def manifest_path() -> Path:
     return path
 
 
+def overlays() -> tuple[Path, ...]:
+    """Return the layers over the manifest, in the order of the command line."""
+    return tuple(given("overlay", ()))
+
+
+def manifest() -> Manifest:
+    """Load the manifest and its overlays. Raises ManifestError."""
+    from reconciler.manifest import load
+
+    return load(manifest_path(), overlays())
+
+
 def scope() -> Scope:
-    """Return what the run is to judge. Raises UsageError for what this version cannot.
+    """Return what the run is to judge. Raises UsageError.
 
     Reads the manifest where all its accounts are asked for: --accounts, or BYOK_ACCOUNTS.
     """
-    if given("overlay"):
-        raise UsageError("--overlay", "this version reads one manifest", "leave it out")
     named = tuple(dict.fromkeys(given("system", ())))
     return Scope(
         systems=named or (CURSOR, *(_accounts() if _asked("accounts") else ())),
@@ -127,9 +139,8 @@ def _asked(name: str) -> bool:
 
 def _accounts() -> tuple[str, ...]:
     from reconciler.accounts import names
-    from reconciler.manifest import load
 
-    return names(load(manifest_path()))
+    return names(manifest())
 
 
 def _target(text: str) -> str:

@@ -41,11 +41,10 @@ def agreed(chosen: tuple[str, ...]) -> frozenset[str]:
 
 
 def _generating() -> str:
-    from reconciler.manifest import load
     from reconciler.pricing import Tokens, of_model
     from reconciler.systems.account.probe import TOKENS
 
-    manifest, named = load(options.manifest_path()), options.given("system", ())
+    manifest, named = options.manifest(), options.given("system", ())
     models = [m for m in manifest.models.values() if m.enabled and not m.absent]
     wanted = [m for m in models if not named or (m.provider or m.endpoint) in named]
     alone = (not named or "azure" in named) and _deployment_alone(manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,11 @@ from reconciler.codec import (
 from reconciler.errors import ByokError, ManifestError, UsageError
 from reconciler.model import Diagnostic, Plan, Severity
 
+if TYPE_CHECKING:
+    from reconciler.manifest.facts import Facts
+    from reconciler.manifest.load import Loaded
+    from reconciler.spec import Manifest
+
 FORMATS = ("text", "json", "markdown", "html")
 REMOVED = "removed with all that this team wrote"
 """Why a removal takes something away."""
@@ -31,20 +37,24 @@ def screen() -> Screen:
 
 @click.command()
 @options.common
-@click.option("--effective", is_flag=True, hidden=True)
-def validate(*, effective: bool) -> int:
+@click.option("--effective", is_flag=True, help="Print the merged manifest, with origins.")
+@click.option(
+    "--fact", multiple=True, metavar="NAME=VALUE", help="Decide conditions as though this were so."
+)
+def validate(*, effective: bool, fact: tuple[str, ...]) -> int:
     """Check the manifest: schema, references, lint. Off line, reads nothing else."""
-    from reconciler.manifest import load
+    from reconciler.manifest import loaded
     from reconciler.manifest.lint import lint, silence
 
-    if effective:
-        raise UsageError("--effective", "this version reads one manifest", "leave it out")
     try:
-        manifest = load(options.manifest_path())
+        whole = loaded(options.manifest_path(), options.overlays(), _facts(fact))
     except ManifestError as error:
         if not options.given("json"):
             raise
         return _invalid(error)
+    if effective:
+        return _effective(whole)
+    manifest = whole.manifest
     found = silence(lint(manifest), manifest.policy.ignore)
     if options.given("json"):
         document = {
@@ -55,7 +65,47 @@ def validate(*, effective: bool) -> int:
         screen().document(document)
     else:
         screen().lines([*_lines(found), _valid(manifest.file, found)])
+        told_conditions(manifest)
     return 0
+
+
+def _facts(given: tuple[str, ...]) -> Facts | None:
+    """Return this machine's facts with others in their place; None where none are given."""
+    from dataclasses import replace
+
+    from reconciler.manifest.facts import machine
+
+    if not given:
+        return None
+    pairs = dict(text.partition("=")[::2] for text in given)
+    known = machine()
+    for name, value in pairs.items():
+        if name not in known.told() or not value:
+            what = "is none of os=VALUE, host=VALUE, user=VALUE"
+            raise UsageError(f"--fact {name[:80]}", what, "give it as os=windows")
+    return replace(known, **pairs)
+
+
+def _effective(whole: Loaded) -> int:
+    from reconciler.manifest import effective
+
+    if options.given("json"):
+        screen().document(effective.document(whole))
+    else:
+        screen().result(effective.text(whole))
+    return 0
+
+
+def told_conditions(manifest: Manifest) -> None:
+    """Say, where everything is shown, what conditions were judged by and what they left out."""
+    from reconciler.render.values import clean
+
+    if not (options.given("verbose") and manifest.facts):
+        return
+    facts = ", ".join(f"{name} {fact}" for name, fact in manifest.facts.items())
+    screen().say(clean(f"note: conditions decided for {facts}"))
+    for pointer, why in manifest.left_out.items():
+        screen().say(clean(f"note: {manifest.where(pointer)}: {pointer} is left out here: {why}"))
 
 
 def _invalid(error: ManifestError) -> int:
@@ -119,6 +169,7 @@ def plan(
     if out is not None:
         save(planned.plan, out)
     screen().result(rendered(planned.plan, form or _form(), REMOVED if removing else None))
+    told_conditions(session.manifest)
     for failure in (*planned.failures, *planned.lost.values()):
         screen().say(f"byok: {failure}")
     obstacle = session.obstacle() if planned.plan.changes else None

@@ -15,6 +15,7 @@ def run_options(
     given = options.given
     return Options(
         manifest=options.manifest_path(),
+        overlays=options.overlays(),
         cursor_dir=given("cursor_dir"),
         state_dir=given("state_dir"),
         wait=wait,

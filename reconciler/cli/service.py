@@ -54,10 +54,9 @@ def scheduler() -> Scheduler:
 
 
 def _install(where: Scheduler, interval: str, *, show: bool) -> int:
-    from reconciler.manifest import load
     from reconciler.watching.service import control
 
-    manifest = load(options.manifest_path())
+    manifest = options.manifest()
     job = _job(where, interval)
     files = where.render(job)
     notes = _notes(where, manifest)
@@ -84,6 +83,7 @@ def _job(where: Scheduler, interval: str) -> Job:
     command = [
         *(_python(), "-P", "-m", "reconciler", "watch", "--once"),
         *("--manifest", str(options.manifest_path().absolute())),
+        *(word for path in options.overlays() for word in ("--overlay", str(path.absolute()))),
         *("--cursor-dir", str(cursor.absolute()), "--state-dir", str(folder)),
         *(("--offline",) if scope.offline else ()),
         *(("--allow-exec",) if options.given("allow_exec") else ()),

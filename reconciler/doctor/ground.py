@@ -99,7 +99,7 @@ class Ground:
         if path.exists() and not plain(path) and not path.is_dir():
             return Missing(f"{path} is no plain file")
         try:
-            return load(path)
+            return load(path, self.options.overlays)
         except ManifestError as error:
             return Missing("the manifest is invalid", error)
 
@@ -166,6 +166,7 @@ class Ground:
             sops_backends=manifest.policy.sops_backends,
             deadline=DEADLINE,
             offline=self.offline,
+            homes=manifest.homes,
         )
 
     @cached_property

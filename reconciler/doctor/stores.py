@@ -150,7 +150,7 @@ def recipients(ground: Ground) -> Iterator[Finding]:
         return
     found = [(name, file) for name, file in sealed(ground) if isinstance(file, SopsFile)]
     for name, file in found:
-        yield _compared(name, file, locate(manifest.folder, name, f"sops://{name}"))
+        yield _compared(name, file, locate(*manifest.home(name), f"sops://{name}"))
     if not found:
         yield skipped(RECIPIENTS, "there is no SOPS file to compare with .sops.yaml")
 

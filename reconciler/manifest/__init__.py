@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from reconciler.manifest.load import load, parse
+from reconciler.manifest.load import load, loaded, parse
 
-__all__ = ["load", "parse"]
+__all__ = ["load", "loaded", "parse"]

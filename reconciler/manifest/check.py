@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -22,23 +22,34 @@ if TYPE_CHECKING:
 MAX_ERRORS: Final = 1_000
 SECTIONS: Final = ("providers", "endpoints", "models", "budgets")
 
+_MAPS: Final = ("properties", "$defs")
+_TOGETHER: Final = (
+    "required",
+    "if",
+    "then",
+    "else",
+    "allOf",
+    "dependentRequired",
+    "minProperties",
+)
 _VERSION: Final = re.compile(r"1(\.(0|[1-9][0-9]{0,5}))?")
 
 
-def check(document: Document) -> list[Diagnostic]:
+def check(document: Document, *, part: bool = False) -> list[Diagnostic]:
     """Return all that the schema has against a document, [] when it fits.
 
-    Another major version, BYOK006, stands alone: our schema says nothing about such a file.
+    Of a ``part``, one layer of several, nothing is asked to be there. Another major version,
+    BYOK006, stands alone: our schema says nothing about such a file.
     Raises ManifestError after a thousand errors, since what was not looked at may be broken too.
     """
     minor = version(document.data)
     if minor is None:
         return [_foreign(document)]
-    compiled = _compiled()
+    compiled = _compiled(part)
     if compiled is not None and compiled.is_valid(document.data):
         return []
     data = document.data if compiled is None else _failing(document.data, compiled)
-    errors = [read_error(error) for error in islice(_python().iter_errors(data), MAX_ERRORS)]
+    errors = [read_error(error) for error in islice(_python(part).iter_errors(data), MAX_ERRORS)]
     found = list(word(errors, document, minor))
     if len(errors) == MAX_ERRORS:
         raise ManifestError(document.file, [*document.diagnostics, *found])
@@ -75,13 +86,31 @@ def _unexplained(document: Document) -> Diagnostic:
 
 
 @cache
-def _compiled() -> Any:
+def _compiled(part: bool = False) -> Any:  # noqa: FBT001, FBT002 - a key of the cache
     """Return the compiled validator, None where jsonschema-rs has no wheel."""
     try:
         from jsonschema_rs import validator_for
     except ImportError:
         return None
-    return validator_for(schemas.bundle())
+    return validator_for(_schema(part))
+
+
+def _schema(part: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
+    return relaxed(schemas.bundle()) if part else schemas.bundle()
+
+
+def relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that asks for nothing to be there, nor for keys to go together.
+
+    That is for the whole to be asked, once all layers are merged.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name in _MAPS:
+            kept[name] = {each: relaxed(below) for each, below in value.items()}
+        elif name not in _TOGETHER:
+            kept[name] = relaxed(value) if isinstance(value, dict) else value
+    return kept
 
 
 def _failing(data: Any, compiled: Any) -> Any:
@@ -104,12 +133,12 @@ def _kept(name: str, section: Any, paths: set[tuple[Any, ...]]) -> Any:
 
 
 @cache
-def _python() -> Validator:
+def _python(part: bool) -> Validator:  # noqa: FBT001 - as above
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
     make = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
-    validator: Validator = make(schemas.bundle())
+    validator: Validator = make(_schema(part))
     return validator
 
 

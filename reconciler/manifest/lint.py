@@ -25,7 +25,7 @@ def lint(manifest: Manifest) -> tuple[Diagnostic, ...]:
     111, 115, 116, 122, 123, 125, and 130 to 140. Errors came with `load`. docs/lint.md says why
     of each.
     """
-    found = [finding for rule in RULES for finding in rule(manifest)]
+    found = [*manifest.findings, *(finding for rule in RULES for finding in rule(manifest))]
     return tuple(sorted(found, key=_place))
 
 
@@ -34,9 +34,10 @@ def silence(found: Iterable[Diagnostic], ignore: Sequence[str]) -> tuple[Diagnos
     return tuple(f for f in found if f.severity is Severity.ERROR or f.code not in ignore)
 
 
-def _place(finding: Diagnostic) -> tuple[int, int, str]:
+def _place(finding: Diagnostic) -> tuple[str, int, int, str]:
     place = finding.position
-    return (place.line, place.column, finding.code) if place else (0, 0, finding.code)
+    code = finding.code
+    return (place.file, place.line, place.column, code) if place else ("", 0, 0, code)
 
 
 def _warning(manifest: Manifest, code: str, path: str, what: str, way_out: str) -> Diagnostic:

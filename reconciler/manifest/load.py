@@ -1,54 +1,103 @@
-"""The way from a manifest's file to its nouns, with every error of the file at once."""
+"""The way from a manifest's files to its nouns, with every error of them at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.check import SECTIONS, check
+from reconciler.manifest.conditions import Decided, decide
 from reconciler.manifest.document import read
+from reconciler.manifest.facts import Facts
+from reconciler.manifest.layers import extends
 from reconciler.manifest.nouns import build
 from reconciler.manifest.pointer import split
 from reconciler.manifest.rules import refuse
+from reconciler.manifest.stack import Whole, alone, stacked
 from reconciler.manifest.syntax import MAX_BYTES, fault
 from reconciler.model import Diagnostic, Position
 from reconciler.spec import Manifest
 
 
-def load(path: Path) -> Manifest:
-    """Return what a manifest file says. Raises ManifestError with every error of the file.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A manifest, and the plain data it was built from: merged, and decided for one machine."""
 
-    ``folder`` is where the file really lies, its symbolic links followed.
+    manifest: Manifest
+    data: Mapping[str, Any]
+
+
+def load(path: Path, overlays: Sequence[Path] = (), facts: Facts | None = None) -> Manifest:
+    """Return what a manifest says, with all that it extends and the overlays, the last word last.
+
+    ``facts`` judge its conditions, this machine's unless given. Raises ManifestError with every
+    error of its files. ``folder`` is where the file really lies, its symbolic links followed.
     """
+    return loaded(path, overlays, facts).manifest
+
+
+def loaded(path: Path, overlays: Sequence[Path] = (), facts: Facts | None = None) -> Loaded:
+    """Return what `load` does, and the data behind it. Raises ManifestError."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        folder = path.resolve().parent
+        real = path.resolve()
     except OSError as error:
         what = f"cannot be read: {(error.strerror or 'it is no file').lower()}"
         way_out = "name the manifest with --manifest; byok sandbox DIR makes a sample"
         place = Position(str(path), 1, 1)
         raise ManifestError(str(path), [fault("BYOK001", what, way_out, place)]) from None
-    return parse(raw, str(path), folder)
+    return _loaded(raw, str(path), real, overlays, facts)
 
 
-def parse(text: str | bytes, file: str, folder: Path) -> Manifest:
+def parse(text: str | bytes, file: str, folder: Path, facts: Facts | None = None) -> Manifest:
     """Return what a manifest's text says; ``file`` is the name that errors carry.
 
-    Raises ManifestError with every error of the text, in the order of their places.
+    What it extends is read from ``folder``. Raises ManifestError with every error of the text, in
+    the order of their places.
     """
-    document = read(text, file)
+    return _loaded(text, file, folder / PurePath(file).name, (), facts).manifest
+
+
+def _loaded(
+    raw: str | bytes, file: str, real: Path, overlays: Sequence[Path], facts: Facts | None
+) -> Loaded:
+    document = read(raw, file)
+    try:
+        layered = overlays or extends(document)
+        whole = stacked(document, real, overlays) if layered else alone(document)
+        return _built(whole, real.parent, facts)
+    except ManifestError as error:
+        raise ManifestError(file, _ordered(error.diagnostics)) from None
+
+
+def _built(whole: Whole, folder: Path, facts: Facts | None) -> Loaded:
+    """Check the whole and make it nouns. Raises ManifestError."""
+    document = whole.document
     found = [*document.diagnostics, *check(document)]
     if not isinstance(document.data, dict) or any(d.code == "BYOK006" for d in found):
-        raise ManifestError(file, _ordered(found))
-    manifest = build(document, folder, _sound(document.data, found) if found else document.data)
+        raise ManifestError(document.file, found)
+    decided = decide(_sound(document.data, found) if found else document.data, facts)
+    manifest = _noted(build(document, folder, decided.data), whole, decided)
     names = {part: _declared(document.data, part) for part in ("providers", "endpoints")}
     found.extend(refuse(manifest, names))
     if found:
-        raise ManifestError(file, _ordered(found))
-    return manifest
+        raise ManifestError(document.file, found)
+    return Loaded(manifest, decided.data)
+
+
+def _noted(manifest: Manifest, whole: Whole, decided: Decided) -> Manifest:
+    return replace(
+        manifest,
+        layers=whole.layers,
+        homes=whole.homes,
+        left_out=decided.left_out,
+        facts=decided.facts.told() if decided.facts else {},
+        findings=whole.findings,
+    )
 
 
 def _ordered(found: Sequence[Diagnostic]) -> list[Diagnostic]:
@@ -59,9 +108,9 @@ def _ordered(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     return sorted(dict.fromkeys(kept), key=_place)
 
 
-def _place(found: Diagnostic) -> tuple[int, int, str]:
+def _place(found: Diagnostic) -> tuple[str, int, int, str]:
     place = found.position
-    return (place.line, place.column, found.code) if place else (0, 0, found.code)
+    return (place.file, place.line, place.column, found.code) if place else ("", 0, 0, found.code)
 
 
 def _sound(data: Mapping[str, Any], found: Iterable[Diagnostic]) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def open_files(session: Session, person: str, theirs: Collection[str]) -> tuple[
         if parsed.scheme is Scheme.SOPS:
             name, pointer = split_sops(parsed.locator)
             found.setdefault(name, []).append(_Item(pointer, account, words))
-    folder = session.manifest.folder
-    return tuple(_looked(folder, name, items, theirs) for name, items in found.items())
+    home = session.manifest.home
+    return tuple(_looked(home(name), name, items, theirs) for name, items in found.items())
 
 
 def _declared(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
@@ -86,10 +86,12 @@ def _delivered(session: Session, person: str) -> Iterator[tuple[str, str, str]]:
             yield ref, "", words if not key.retired else ""
 
 
-def _looked(folder: Path, name: str, items: list[_Item], theirs: Collection[str]) -> OpenFile:
-    where = f"sops://{name}"
+def _looked(
+    home: tuple[Path, str], name: str, items: list[_Item], theirs: Collection[str]
+) -> OpenFile:
+    (folder, inner), where = home, f"sops://{name}"
     try:
-        real = locate(folder, name, where)
+        real = locate(folder, inner, where)
         data = read_inside(folder, real, where, limit=sops_file.LIMIT, private=False)
         file = sops_file.load(data, real.name, where)
     except SecretError as error:

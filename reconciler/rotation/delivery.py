@@ -170,7 +170,10 @@ def _refuse_locked(session: Session, rotation: Rotation) -> None:
 def _reader(session: Session) -> Reader:
     policy = session.manifest.policy
     return Reader(
-        folder=session.manifest.folder, snapshot=_no_copy, sops_backends=policy.sops_backends
+        folder=session.manifest.folder,
+        snapshot=_no_copy,
+        sops_backends=policy.sops_backends,
+        homes=session.manifest.homes,
     )
 
 

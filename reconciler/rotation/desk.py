@@ -87,6 +87,7 @@ class Desk:
             snapshot=_no_snapshot,
             sops_backends=policy.sops_backends,
             offline=options.offline,
+            homes=self.session.manifest.homes,
         )
         for name, ref in rotation.refs.items():
             try:

@@ -14,15 +14,16 @@ from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reference import Reference, Scheme, split_keyring, split_sops
 from reconciler.secrets.secret import Secret
 from reconciler.secrets.value import usable
+from reconciler.spec import EMPTY, Homes
 
 
 class Reader:
     """Reads references for one run; every source is asked at most once, whatever it answered.
 
     ``offline`` leaves out what may call another machine: ``op``, ``exec``, and SOPS files with
-    recipients other than age and PGP. ``snapshot`` gets the ID of a ``snapshot://`` reference. A
-    SOPS file is read from disk once and decrypted at most once; its checked bytes are what sops
-    gets.
+    recipients other than age and PGP. ``homes`` are the files of layers in other folders.
+    ``snapshot`` gets the ID of a ``snapshot://`` reference. A SOPS file is read from disk once and
+    decrypted at most once; its checked bytes are what sops gets.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class Reader:
         sops_backends: Sequence[str] = (),
         deadline: float = DEADLINE,
         offline: bool = False,
+        homes: Homes = EMPTY,
     ) -> None:
-        self._folder, self._snapshot = folder, snapshot
+        self._folder, self._homes, self._snapshot = folder, homes, snapshot
         self._allow_exec, self._deadline, self._offline = allow_exec, deadline, offline
         self._backends = tuple(sops_backends)
         self._guard = threading.Lock()
@@ -83,7 +85,7 @@ class Reader:
             case Scheme.ENV:
                 return env.read(locator, where)
             case Scheme.FILE:
-                return file.read(self._folder, locator, where)
+                return file.read(*self._home(locator), where)
             case Scheme.KEYRING:
                 return keyring_store.read(*split_keyring(locator), where, deadline)
             case Scheme.SOPS:
@@ -121,15 +123,20 @@ class Reader:
         )
         return values
 
+    def _home(self, name: str) -> tuple[Path, str]:
+        """Return the folder that a file must stay inside, and its name there."""
+        return self._homes.get(name, (self._folder, name))
+
     def _sealed(self, name: str, where: str) -> tuple[Path, sops_file.SopsFile]:
-        real = locate(self._folder, name, where)
+        folder, inner = self._home(name)
+        real = locate(folder, inner, where)
         sealed: sops_file.SopsFile = self._once(
-            "sealed", str(real), lambda: self._load(real, f"sops://{name}")
+            "sealed", str(real), lambda: self._load(folder, real, f"sops://{name}")
         )
         return real, sealed
 
-    def _load(self, real: Path, where: str) -> sops_file.SopsFile:
-        data = read_inside(self._folder, real, where, limit=sops_file.LIMIT, private=False)
+    def _load(self, folder: Path, real: Path, where: str) -> sops_file.SopsFile:
+        data = read_inside(folder, real, where, limit=sops_file.LIMIT, private=False)
         sealed = sops_file.load(data, real.name, where)
         sops_file.permit(sealed, self._backends, where)
         return sealed

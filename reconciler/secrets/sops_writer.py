@@ -34,6 +34,7 @@ def put(
     name: str,
     values: Mapping[str, Secret],
     *,
+    where: str = "",
     backends: Sequence[str] = (),
     deadline: float = DEADLINE,
 ) -> None:
@@ -41,10 +42,11 @@ def put(
 
     sops edits a copy. The copy takes the file's place, by rename, only when it decrypts with its
     MAC right, holds the new values encrypted, all others as they were, and the same recipients.
-    Raises SecretError: no such item (no file), refused, not decryptable, timed out, or unusable
-    where the file's own rules would leave a value in clear text, or where it changed meanwhile.
+    ``where`` is what errors call it. Raises SecretError: no such item (no file), refused, not
+    decryptable, timed out, or unusable where the file's own rules would leave a value in clear
+    text, or where it changed meanwhile.
     """
-    where = f"sops://{name}"
+    where = where or f"sops://{name}"
     real = locate(folder, name, where)
     before = _read(folder, real, where)
     old = _load(before, real, where, backends)

@@ -16,6 +16,7 @@ from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reference import Reference, Scheme, parse, split_keyring, split_sops
 from reconciler.secrets.secret import Secret
 from reconciler.secrets.sops_writer import create
+from reconciler.spec import EMPTY, Homes
 
 __all__ = ["create", "store", "unwritable"]
 
@@ -29,7 +30,7 @@ ELSEWHERE: Final = "keep the key in sops://, keyring:// or file://"
 _DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
-def unwritable(text: str, folder: Path) -> str:
+def unwritable(text: str, folder: Path, homes: Homes = EMPTY) -> str:
     """Return why nothing can be written where a reference points, empty where it can.
 
     Writes nothing. A SOPS file must be there, and its folder writable. Raises SecretError for a
@@ -41,7 +42,7 @@ def unwritable(text: str, folder: Path) -> str:
             return ""
         case Scheme.SOPS | Scheme.FILE:
             name = split_sops(ref.locator)[0] if ref.scheme is Scheme.SOPS else ref.locator
-            real = locate(folder, name, ref.text)
+            real = locate(*homes.get(name, (folder, name)), ref.text)
             if ref.scheme is Scheme.SOPS and not real.is_file():
                 return f"{ref.text}: there is no such file"
             return "" if _writable(real.parent) else f"{ref.text}: its folder is read-only"
@@ -62,11 +63,13 @@ def store(
     folder: Path,
     backends: Sequence[str] = (),
     deadline: float = DEADLINE,
+    homes: Homes = EMPTY,
 ) -> None:
     """Write each value to the place its reference names, and read it back.
 
     ``values`` maps references to values; those of one SOPS file are written in one replacement.
-    ``folder`` is the manifest's, ``backends`` its ``policy.sops_backends``.
+    ``folder`` is the manifest's, ``homes`` its files elsewhere, ``backends`` its
+    ``policy.sops_backends``.
     Raises SecretError where a place cannot be written, or does not give back what it was given;
     places written before that keep their new value: store again.
     """
@@ -80,16 +83,18 @@ def store(
             case Scheme.KEYRING:
                 keyring_store.write(*split_keyring(ref.locator), value, ref.text, deadline)
             case Scheme.FILE:
-                _write_file(folder, ref, value)
+                _write_file(*homes.get(ref.locator, (folder, ref.locator)), ref, value)
             case other:
                 raise SecretError(SecretProblem.REFUSED, ref.text, _REASONS[other], ELSEWHERE)
     for name, pointers in sealed.items():
-        sops_writer.put(folder, name, pointers, backends=backends, deadline=deadline)
+        home, inner = homes.get(name, (folder, name))
+        where = f"sops://{name}"
+        sops_writer.put(home, inner, pointers, where=where, backends=backends, deadline=deadline)
 
 
-def _write_file(folder: Path, ref: Reference, value: Secret) -> None:
+def _write_file(folder: Path, name: str, ref: Reference, value: Secret) -> None:
     """Write a private file, whole or not at all."""
-    real = locate(folder, ref.locator, ref.text)
+    real = locate(folder, name, ref.text)
     draft = real.with_name(f".{real.name}.{secrets.token_hex(6)}")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +111,6 @@ def _write_file(folder: Path, ref: Reference, value: Secret) -> None:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-    if files.read(folder, ref.locator, ref.text).expose() != value.expose():
+    if files.read(folder, name, ref.text).expose() != value.expose():
         what = "the file did not give back what was written to it"
         raise SecretError(SecretProblem.UNUSABLE, ref.text, what, "see the disk")

@@ -38,6 +38,7 @@ FORMATS = (
     "watch",
     "service",
     "validate",
+    "effective",
     "error",
 )
 

@@ -87,7 +87,7 @@ def test_unknown_keys_are_refused_with_the_nearest_known_one():
             "unknown key 'zzz'",
             (
                 "known here: version, team, providers, endpoints, models, budgets, cursor_team,"
-                " policy, prices"
+                " policy, extends, locked, prices"
             ),
         ),
     ]
@@ -102,11 +102,10 @@ def test_an_unknown_key_of_a_newer_minor_version_is_named_as_such():
     assert "later version" in found[1].message
 
 
-@pytest.mark.parametrize("name", ["extends", "when", "locked"])
-def test_reserved_sections_are_refused_as_reserved(name):
-    found = only(f"{name}: x")
-    assert (found.code, found.path) == ("BYOK003", f"/{name}")
-    assert "reserved for a later version" in found.message
+def test_a_condition_on_the_whole_manifest_is_told_where_it_belongs():
+    found = only("when: {os: linux}")
+    assert (found.code, found.path, found.way_out) == ("BYOK003", "/when", "move it there")
+    assert "on a provider, an endpoint or a model" in found.message
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,10 @@ def plan(*changes: dict[str, Any], key_id: str = "cb72", unknown: int = 0) -> di
         "diagnostics": [],
         "summary": {
             **{name: actions.count(name) for name in ("create", "update", "delete")},
-            **{"in_sync": 12, "observed": 0, "unknown": unknown, "unmanaged": 3},
+            "in_sync": 12,
+            "observed": 0,
+            "unknown": unknown,
+            "unmanaged": 3,
         },
     }
 

@@ -118,7 +118,12 @@ def _rotations(ground: Ground, found: Ledger) -> Iterator[Finding]:
 
 def _rotation(one: Rotation) -> Finding:
     """Judge a new key on its way; an old one that lives on for its grace is as it should be."""
-    who, command = (f" for {one.holder}", "issue") if not one.old else ("", "rotate")
+    who, command = "", f"byok rotate {one.system}"
+    if not one.old:
+        who, command = (
+            f" for {one.holder}",
+            f"byok issue --for {one.holder} --provider {one.system}",
+        )
     until = f"{one.until[:16].replace('T', ' ')} UTC"
     if one.stage is Stage.KEPT and datetime.now(UTC) < datetime.fromisoformat(one.until):
         return well("byok/unfinished", f"{one.system} is rotated; its old key lives until {until}")
@@ -130,7 +135,7 @@ def _rotation(one: Rotation) -> Finding:
         f"the old one was to live until {until}"
         if kept
         else f"it came as far as {one.stage.value}",
-        f"byok {command} goes on where it was",
+        f"{command} goes on where it was",
     )
 
 

@@ -136,7 +136,7 @@ def test_a_rotation_on_its_way_is_named(ground):
     assert (rotation.state, rotation.code) == (State.WARNING, "BYOK224")
     assert "byok rotate openai" in rotation.fix
     assert "for ann" in key.what
-    assert "byok issue google" in key.fix
+    assert "byok issue --for ann --provider google" in key.fix
 
 
 @pytest.mark.parametrize(("hours", "state"), [(1, State.OK), (-1, State.WARNING)])

@@ -19,7 +19,7 @@ from reconciler.errors import ByokError, ProviderError, ProviderProblem as Probl
 from reconciler.money import Money
 from reconciler.session import Session, reading, writing
 from reconciler.systems.account import Issuer, Listed, Made, Order, Setting, Trial, Unapproved
-from tests.simulators.server import Request, Simulator, serving
+from tests.simulators.server import Request, Response, Simulator, serving
 from tests.unit.accounts import options, write_manifest
 
 NAME = "byok-acme-0123abcd"
@@ -209,6 +209,13 @@ class TryingContract:
 
     def test_silence_proves_nothing(self, rig):
         rig.simulator.inject("drop", times=50)
+        with opened(rig, write=False) as issuer:
+            assert issuer.attempt(secrets(rig.old())) is Trial.UNTOLD
+
+    @pytest.mark.parametrize("status", [200, 429, 500])
+    def test_what_any_server_may_answer_proves_nothing(self, rig, status):
+        """A gateway's page, or its limit for an address: neither has seen the key."""
+        rig.simulator.inject("answer", times=50, response=Response(status, {"ok": True}))
         with opened(rig, write=False) as issuer:
             assert issuer.attempt(secrets(rig.old())) is Trial.UNTOLD
 

@@ -272,11 +272,11 @@ class TestAccessKeys(Contract):
             assert issuer.make is None
             assert "session_token is declared" in issuer.why
 
-    def test_a_key_of_another_account_is_not_ours(self, rig):
+    def test_a_key_of_another_account_is_neither_ours_nor_dead(self, rig):
         rig.more = {"account_id": "999988887777"}
         rig.write()
         with opened(rig, write=False) as issuer:
-            assert issuer.attempt(secrets(rig.old())) is Trial.DEAD
+            assert issuer.attempt(secrets(rig.old())) is Trial.UNTOLD
 
     def test_without_botocore_nothing_is_told(self, rig, monkeypatch):
         module = sys.modules["reconciler.systems.bedrock.issuer"]  # the package has its function

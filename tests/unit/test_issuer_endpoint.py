@@ -321,6 +321,11 @@ class TestTogether(TryingContract):
         rig.type = "together"
         return rig
 
+    def test_who_forbids_need_not_have_seen_a_key(self, rig):
+        rig.simulator.inject("answer", times=50, response=Response(403, {"error": "forbidden"}))
+        with opened(rig, write=False) as issuer:
+            assert issuer.attempt(secrets(rig.old())) is Trial.UNTOLD
+
     def test_a_person_is_told_where(self, rig):
         with opened(rig) as issuer:
             assert "api.together.ai" in issuer.by_hand

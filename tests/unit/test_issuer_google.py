@@ -262,6 +262,11 @@ class TestContract(IssuerContract):
             assert issuer.attempt({}) is Trial.UNTOLD
         assert rig.simulator.log == []
 
+    def test_a_key_for_other_apis_is_not_told_to_work(self, rig):
+        rig.mine()["restrictions"]["apiTargets"] = [{"service": "translate.googleapis.com"}]
+        with opened(rig, write=False) as issuer:
+            assert issuer.attempt(secrets(rig.old())) is Trial.UNTOLD
+
     def test_a_key_that_may_not_be_used_from_here_is_not_told(self, rig):
         rig.mine()["restrictions"]["serverKeyRestrictions"] = {"allowedIps": ["192.0.2.1"]}
         with opened(rig, write=False) as issuer:

@@ -13,6 +13,7 @@ from reconciler.systems.account.issuer import (
     must_be_gone,
     trial,
     with_id,
+    with_rows,
 )
 from reconciler.systems.account.kind import Kind, Named
 from reconciler.systems.account.kinds import Account, Unjudged
@@ -47,4 +48,5 @@ __all__ = [
     "refusal",
     "trial",
     "with_id",
+    "with_rows",
 ]

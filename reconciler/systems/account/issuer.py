@@ -112,6 +112,13 @@ class Issuer:
     forget: Callable[[], None] = lambda: None
 
 
+def with_rows(answer: Answer, name: str) -> Answer:
+    """Return a list's answer. Raises ProviderError for another shape: it is somebody else's."""
+    if not isinstance(answer.at(name), list):
+        raise refusal("the provider", Problem.UNREADABLE)
+    return answer
+
+
 LASTING = 12.0
 """Seconds a provider gets to stop listing a key that it revoked."""
 
@@ -135,17 +142,25 @@ def with_id(who: str, id_: str) -> str:
     return id_
 
 
-DEAD = (Problem.INVALID_KEY, Problem.WRONG_KIND, Problem.ELSEWHERE)
-ALIVE = (Problem.NO_ACCESS, Problem.SPENT, Problem.RATE_LIMITED, Problem.NO_MODEL)
-"""What only a key that works is told: it may not do this, or not so much of it."""
+DEAD = (Problem.INVALID_KEY, Problem.WRONG_KIND)
+"""What no key that works here is told; one of another account may work there."""
+
+ALIVE = (Problem.SPENT, Problem.NO_MODEL)
+"""What only a key that works is told. Too many requests may be an address's, whatever the key."""
 
 
-def trial(ask: Callable[[], object]) -> Trial:
-    """Try a key by one request; its problem, by provider and code, tells a dead one."""
+def trial(ask: Callable[[], object], *, forbidden: Trial = Trial.ALIVE) -> Trial:
+    """Try a key by one request; its problem, by provider and code, tells a dead one.
+
+    ``forbidden`` is what it means that the request is not allowed: of a provider that says so to
+    a living key alone, that it lives.
+    """
     try:
         ask()
     except ProviderError as error:
         if error.kind in DEAD:
             return Trial.DEAD
+        if error.kind is Problem.NO_ACCESS:
+            return forbidden
         return Trial.ALIVE if error.kind in ALIVE else Trial.UNTOLD
     return Trial.ALIVE

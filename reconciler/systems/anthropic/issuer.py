@@ -20,6 +20,7 @@ from reconciler.systems.account import (
     refusal,
     trial,
     with_id,
+    with_rows,
 )
 from reconciler.systems.account.findings import moment
 from reconciler.systems.account.keys import ours_by_hint
@@ -83,7 +84,8 @@ def _attempt(setting: Setting, values: Values) -> Trial:
 def _models(setting: Setting, base: str, secret: Secret) -> Answer:
     if secret.expose().startswith(ADMIN):
         raise refusal(WHO, Problem.WRONG_KIND, "was to be given an admin key: it was not sent")
-    return setting.door.connect(base, INFERENCE, sign(secret)).get(MODELS, {"limit": 1})
+    client = setting.door.connect(base, INFERENCE, sign(secret))
+    return with_rows(client.get(MODELS, {"limit": 1}), "data")
 
 
 def _rows(console: Console) -> list[Item]:

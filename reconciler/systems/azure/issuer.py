@@ -22,6 +22,7 @@ from reconciler.systems.account import (
     Values,
     refusal,
     trial,
+    with_rows,
 )
 from reconciler.systems.account.signing import header
 from reconciler.systems.azure import entra, key
@@ -113,7 +114,7 @@ def _tried(setting: Setting, values: Values) -> Trial:
     def client() -> Client:
         return setting.door.connect(endpoint, DIALECT, header("api-key", secret))
 
-    return trial(lambda: client().get(path, params))
+    return trial(lambda: with_rows(client().get(path, params), "data"))
 
 
 # The slots.

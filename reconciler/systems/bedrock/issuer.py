@@ -8,7 +8,16 @@ from typing import Final
 
 from reconciler.errors import ProviderProblem as Problem
 from reconciler.secrets import Secret
-from reconciler.systems.account import Answer, Issuer, Setting, Trial, Values, refusal, trial
+from reconciler.systems.account import (
+    Answer,
+    Issuer,
+    Setting,
+    Trial,
+    Values,
+    refusal,
+    trial,
+    with_rows,
+)
 from reconciler.systems.account.signing import bearer
 from reconciler.systems.bedrock import iam_keys
 from reconciler.systems.bedrock.admin import administered
@@ -145,4 +154,4 @@ def _whose(setting: Setting, id_: Secret, secret: Secret, token: Secret | None) 
 def _models(setting: Setting, base: str, key: Secret) -> Answer:
     must_be_api_key(setting, key)
     client = setting.door.connect(base, dialect(setting, "bedrock"), bearer(key))
-    return client.get("/foundation-models")
+    return with_rows(client.get("/foundation-models"), "modelSummaries")

@@ -83,7 +83,8 @@ def _console(endpoint: Endpoint) -> str:
 def _attempt(setting: Setting, endpoint: Endpoint, values: Values) -> Trial:
     """Ask for the models, or for OpenRouter's key: its models are public.
 
-    A server that answers without a key just as well proves nothing of one.
+    A server that answers without a key just as well proves nothing of one, and what is forbidden
+    may be so by something in front of it that never saw a key.
     Raises Unapproved where the key in use may not go there either.
     """
     if not endpoint.key:
@@ -93,7 +94,9 @@ def _attempt(setting: Setting, endpoint: Endpoint, values: Values) -> Trial:
     setting.admit(endpoint.key, endpoint.base_url, own=own, pointer=pointer)
     quirks = TYPES[endpoint.type]
     read = _itself if endpoint.type == "openrouter" else _models
-    found = trial(lambda: read(_connect(setting, endpoint, quirks, values["key"])))
+    forbidden = Trial.ALIVE if endpoint.type in MANAGED else Trial.UNTOLD
+    key = values["key"]
+    found = trial(lambda: read(_connect(setting, endpoint, quirks, key)), forbidden=forbidden)
     if found is Trial.ALIVE and not quirks.keyed:
         guarded = _guarded(lambda: _models(_connect(setting, endpoint, quirks, None)))
         return Trial.ALIVE if guarded else Trial.UNTOLD

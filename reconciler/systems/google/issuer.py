@@ -24,6 +24,7 @@ from reconciler.systems.account import (
     refusal,
     trial,
     with_id,
+    with_rows,
 )
 from reconciler.systems.account.findings import moment
 from reconciler.systems.account.signing import header
@@ -78,19 +79,22 @@ def issuer(setting: Setting) -> Issuer:
 
 
 def _tried(setting: Setting, values: Values) -> Trial:
-    """Ask for one model. Raises Unapproved where the key in use may not go there either."""
+    """Ask for one model. Raises Unapproved where the key in use may not go there either.
+
+    Google forbids it to a key that is restricted to other APIs, too: that one is of no use.
+    """
     secret, given = values.get("key"), setting.account()
     if secret is None:
         return Trial.UNTOLD
     base = given.get("api_base", key.BASE)
     setting.admit(key.references(setting), base, own="api_base" not in given)
-    return trial(lambda: _model(setting, base, secret))
+    return trial(lambda: _model(setting, base, secret), forbidden=Trial.UNTOLD)
 
 
 def _model(setting: Setting, base: str, secret: Secret) -> Answer:
     key.must_fit(secret)
     client = setting.door.connect(base, key.DIALECT, header("x-goog-api-key", secret))
-    return client.get("/v1beta/models", {"pageSize": 1})
+    return with_rows(client.get("/v1beta/models", {"pageSize": 1}), "models")
 
 
 def _for_gemini(cloud: Cloud) -> list[Mapping[str, Any]]:

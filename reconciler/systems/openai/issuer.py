@@ -29,6 +29,7 @@ from reconciler.systems.account import (
     refusal,
     trial,
     with_id,
+    with_rows,
 )
 from reconciler.systems.account.findings import moment
 from reconciler.systems.account.keys import ours_by_hint
@@ -97,7 +98,7 @@ def _attempt(setting: Setting, values: Values) -> Trial:
 def _models(setting: Setting, secret: Secret) -> Answer:
     if begins(secret, (ADMIN_BEGINS,)):
         raise refusal(WHO, Problem.WRONG_KIND, "was to be given an admin key: it was not sent")
-    return connect(setting, Credential(secret, "", ""), ()).get("/models")
+    return with_rows(connect(setting, Credential(secret, "", ""), ()).get("/models"), "data")
 
 
 @dataclass(frozen=True, slots=True)

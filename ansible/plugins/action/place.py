@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
+
 from ansible.plugins.action import ActionBase
 
 MOST_FILES = 500
@@ -30,8 +31,11 @@ class ActionModule(ActionBase):
             folder = Path(self._find_needle("files", str(arguments["src"])))
             patterns = arguments.get("patterns") or ["*.yaml", "*.yml", "*.json"]
             arguments["files"] = gathered(folder, patterns)
-        result.update(self._execute_module(
-            module_name="byok.cursor.place", module_args=arguments, task_vars=task_vars))
+        result.update(
+            self._execute_module(
+                module_name="byok.cursor.place", module_args=arguments, task_vars=task_vars
+            )
+        )
         return result
 
 
@@ -50,12 +54,14 @@ def gathered(folder, patterns):
         if IDENTITY in data.upper():
             raise AnsibleActionFail(
                 f"{path}: holds an age identity, which must not travel with the manifest;"
-                " move it out of this folder, and see cursor_byok_age_key")
+                " move it out of this folder, and see cursor_byok_age_key"
+            )
         size += len(data)
         if len(found) >= MOST_FILES or size > MOST_BYTES:
             raise AnsibleActionFail(
                 f"{folder}: holds more than {MOST_FILES} files or {MOST_BYTES} bytes of"
-                f" {', '.join(patterns)}; name the manifest's own folder in src, or fewer patterns")
+                f" {', '.join(patterns)}; name the manifest's own folder in src, or fewer patterns"
+            )
         found[name] = base64.b64encode(data).decode("ascii")
     return found
 

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible_collections.byok.cursor.plugins.plugin_utils import results
+
+from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
@@ -16,10 +17,12 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _checked, given = self.validate_argument_spec(argument_spec={
-            "results": {"type": "str", "required": True},
-            "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
-        })
+        _checked, given = self.validate_argument_spec(
+            argument_spec={
+                "results": {"type": "str", "required": True},
+                "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
+            }
+        )
         host = task_vars["inventory_hostname"]
         try:
             if task_vars.get("ansible_connection") not in ("winrm", "psrp"):

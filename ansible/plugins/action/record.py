@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.byok.cursor.plugins.plugin_utils import results
+
+from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
@@ -16,16 +17,20 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _checked, given = self.validate_argument_spec(argument_spec={
-            "results": {"type": "str", "required": True},
-            "hosts": {"type": "list", "elements": "str", "default": []},
-            "documents": {"type": "list", "elements": "dict", "default": []},
-            "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
-            "outcome": {"type": "str"},
-            "why": {"type": "str", "default": ""},
-        })
-        documents = [results.empty(host, given["run"], given["outcome"], given["why"])
-                     for host in given["hosts"]]
+        _checked, given = self.validate_argument_spec(
+            argument_spec={
+                "results": {"type": "str", "required": True},
+                "hosts": {"type": "list", "elements": "str", "default": []},
+                "documents": {"type": "list", "elements": "dict", "default": []},
+                "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
+                "outcome": {"type": "str"},
+                "why": {"type": "str", "default": ""},
+            }
+        )
+        documents = [
+            results.empty(host, given["run"], given["outcome"], given["why"])
+            for host in given["hosts"]
+        ]
         for known in given["documents"]:
             document = {**results.EMPTY, **known, "format": "byok.host/1"}
             if given["outcome"]:

@@ -8,17 +8,17 @@ import os
 
 from ansible_collections.byok.cursor.plugins.module_utils import byok, surroundings
 
-COMMON = dict(
-    executable=dict(type="path"),
-    overlays=dict(type="list", elements="path", default=[]),
-    cursor_dir=dict(type="path"),
-    state_dir=dict(type="path"),
-    age_key_file=dict(type="path", no_log=False),
-    environment=dict(type="dict", default={}, no_log=True),
-    offline=dict(type="bool", default=False),
-    allow_exec=dict(type="bool", default=False),
-    timeout=dict(type="int", default=600),
-)
+COMMON = {
+    "executable": {"type": "path"},
+    "overlays": {"type": "list", "elements": "path", "default": []},
+    "cursor_dir": {"type": "path"},
+    "state_dir": {"type": "path"},
+    "age_key_file": {"type": "path", "no_log": False},
+    "environment": {"type": "dict", "default": {}, "no_log": True},
+    "offline": {"type": "bool", "default": False},
+    "allow_exec": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 600},
+}
 
 QUESTIONS = {
     "status": (["status"], "byok.status/1"),
@@ -41,8 +41,9 @@ def common_words(params):
 def environment(params):
     """Return the environment for byok. Raises byok.Failure."""
     try:
-        return surroundings.session(params["environment"], params["offline"],
-                                    params["age_key_file"])
+        return surroundings.session(
+            params["environment"], params["offline"], params["age_key_file"]
+        )
     except ValueError as error:
         raise byok.Failure(str(error)) from None
 
@@ -51,8 +52,10 @@ def check_manifest(params):
     """Raise byok.Failure where the manifest is not there: clearer than any later word."""
     for path in [params["manifest"]] + params["overlays"]:
         if not os.path.isfile(path):
-            raise byok.Failure("{0}: there is no such file for {1} on this machine; place it there"
-                               " first, as the role does".format(path, surroundings.user()))
+            raise byok.Failure(
+                f"{path}: there is no such file for {surroundings.user()} on this machine; place it there"
+                " first, as the role does"
+            )
 
 
 def ask(executable, params, env, names):
@@ -62,14 +65,21 @@ def ask(executable, params, env, names):
         words, form = QUESTIONS[name]
         extra = ["--allow-exec"] if params["allow_exec"] else []
         try:
-            answer = byok.call([executable] + words + common_words(dict(params, offline=False))
-                               + extra, env, params["timeout"], (form,))
+            answer = byok.call(
+                [executable, *words, *common_words(dict(params, offline=False)), *extra],
+                env,
+                params["timeout"],
+                (form,),
+            )
         except byok.Failure as failure:
             failures.append(str(failure))
             continue
         if answer.error is None:
             found[name] = answer.document
         else:
-            failures.append("{0}: {1}: {2}".format(
-                name, answer.error.get("where", ""), answer.error.get("what", "")))
+            failures.append(
+                "{}: {}: {}".format(
+                    name, answer.error.get("where", ""), answer.error.get("what", "")
+                )
+            )
     return found, failures

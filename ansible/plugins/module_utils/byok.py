@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,7 +27,7 @@ class Failure(Exception):
     """Byok could not be run, or its answer cannot be understood; worded for the user."""
 
 
-class Answer(object):
+class Answer:
     """What one run of byok said: exit code, JSON document, messages."""
 
     def __init__(self, code, document, notes):
@@ -48,16 +49,20 @@ def find(executable, path):
     if executable:
         named = os.path.expanduser(executable)
         if not os.path.isfile(named):
-            raise Failure(named + ": there is no such program; install byok with the role"
-                          " byok.cursor.cursor_byok, or name it in executable")
+            raise Failure(
+                named + ": there is no such program; install byok with the role"
+                " byok.cursor.cursor_byok, or name it in executable"
+            )
         return named
     own = os.path.join(default_home(), "venv", "bin", "byok")
     for folder in [os.path.dirname(own)] + [f for f in path.split(os.pathsep) if os.path.isabs(f)]:
         found = os.path.join(folder, "byok")
         if os.path.isfile(found) and os.access(found, os.X_OK):
             return found
-    raise Failure("byok: it is neither at " + own + " nor in PATH; install it with the role"
-                  " byok.cursor.cursor_byok, or name it in executable")
+    raise Failure(
+        "byok: it is neither at " + own + " nor in PATH; install it with the role"
+        " byok.cursor.cursor_byok, or name it in executable"
+    )
 
 
 def call(words, env, deadline, expected):
@@ -67,31 +72,36 @@ def call(words, env, deadline, expected):
     answer may have. Raises Failure.
     """
     if any(word.startswith("--accounts") for word in words):
-        raise Failure("byok: accounts are written from one place, never from a fleet;"
-                      " leave --accounts out")
+        raise Failure(
+            "byok: accounts are written from one place, never from a fleet; leave --accounts out"
+        )
     code, out, err = run(words, env, deadline)
     notes = messages(err)
     if code < 0:
-        raise Failure("{0}: was killed ({1}); run the play again, byok goes on where it was"
-                      .format(words[0], signal_name(-code)))
+        raise Failure(
+            f"{words[0]}: was killed ({signal_name(-code)}); run the play again, byok goes on where it was"
+        )
     try:
         document = json.loads(out.decode("utf-8"))
     except ValueError:
         raise Failure(no_result(words[0], code, out, notes)) from None
     form = document.get("format") if isinstance(document, dict) else None
-    if form not in expected + ("byok.error/1",):
-        raise Failure("{0}: printed {1} where {2} was expected; use a byok and a collection of"
-                      " the same version".format(words[0], brief(form), expected[0]))
+    if form not in (*expected, "byok.error/1"):
+        raise Failure(
+            f"{words[0]}: printed {brief(form)} where {expected[0]} was expected; use a byok and a collection of"
+            " the same version"
+        )
     return Answer(code, document, notes)
 
 
 def no_result(program, code, out, notes):
     """Word the failure of a program that printed no JSON; its output itself is not repeated."""
-    what = "no result" if not out.strip() else "{0} bytes that are not JSON".format(len(out))
+    what = "no result" if not out.strip() else f"{len(out)} bytes that are not JSON"
     said = "" if not notes else ", and said: " + notes[-1]
-    return ("{0}: ended with exit {1}, printed {2}{3}; run it by hand on that machine, or install"
-            " it anew with the role (it needs Python 3.11 or newer)".format(
-                program, code, what, said))
+    return (
+        "{}: ended with exit {}, printed {}{3}; run it by hand on that machine, or install"
+        " it anew with the role (it needs Python 3.11 or newer)".format(program, code, what, said)
+    )
 
 
 def version(executable, env):
@@ -108,12 +118,19 @@ def run(words, env, deadline):
     """Run a program with no stdin; return exit code, stdout, stderr. Raises Failure."""
     try:
         child = subprocess.Popen(
-            words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True, close_fds=True,
-            cwd=env["HOME"] if os.path.isdir(env.get("HOME", "")) else "/")
+            words,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            close_fds=True,
+            cwd=env["HOME"] if os.path.isdir(env.get("HOME", "")) else "/",
+        )
     except OSError as error:
-        raise Failure("{0}: cannot be started ({1}); install it anew with the role"
-                      .format(words[0], error.strerror)) from None
+        raise Failure(
+            f"{words[0]}: cannot be started ({error.strerror}); install it anew with the role"
+        ) from None
     taken = [Taken(child.stdout), Taken(child.stderr)]
     late = not ended(child, deadline)
     if late:
@@ -121,11 +138,14 @@ def run(words, env, deadline):
     for reader in taken:
         reader.join(GRACE)
     if late:
-        raise Failure("{0}: did not end within {1} seconds and was stopped; look at that machine,"
-                      " or raise timeout".format(words[0], deadline))
+        raise Failure(
+            f"{words[0]}: did not end within {deadline} seconds and was stopped; look at that machine,"
+            " or raise timeout"
+        )
     if taken[0].over:
-        raise Failure("{0}: printed more than {1} bytes; it is not byok, or not this version"
-                      .format(words[0], LIMIT))
+        raise Failure(
+            f"{words[0]}: printed more than {LIMIT} bytes; it is not byok, or not this version"
+        )
     return child.returncode, taken[0].data, taken[1].data
 
 
@@ -165,10 +185,8 @@ def ended(child, seconds):
 def stop(child):
     """End a process and all it started: politely, then not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with contextlib.suppress(OSError):
             os.killpg(child.pid, number)
-        except OSError:
-            pass
         if ended(child, GRACE):
             return
 
@@ -178,7 +196,7 @@ def signal_name(number):
     try:
         return signal.Signals(number).name
     except ValueError:
-        return "signal {0}".format(number)
+        return f"signal {number}"
 
 
 def messages(err):
@@ -186,7 +204,7 @@ def messages(err):
     lines = [clean(line) for line in err.decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
     left = len(lines) - NOTES
-    return lines if left <= 0 else lines[:NOTES] + ["and {0} messages more".format(left)]
+    return lines if left <= 0 else [*lines[:NOTES], f"and {left} messages more"]
 
 
 def clean(text, width=400):

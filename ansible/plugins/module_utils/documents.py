@@ -40,8 +40,11 @@ def fine(answer, run):
         return ("changed" if answer.document.get("changed") else "in_sync"), ""
     if not answer.document.get("changes"):
         return "in_sync", ""
-    held = [note[len("note: "):note.index(REFUSE)] for note in answer.notes
-            if note.startswith("note: ") and REFUSE in note]
+    held = [
+        note[len("note: ") : note.index(REFUSE)]
+        for note in answer.notes
+        if note.startswith("note: ") and REFUSE in note
+    ]
     return "pending", held[0] if held else ""
 
 
@@ -50,22 +53,25 @@ def reason(answer):
     error = answer.error
     if error is not None:
         words = ": ".join(str(error[name]) for name in ("where", "what") if error.get(name))
-        found = [located(finding) for finding in error.get("diagnostics") or ()
-                 if finding.get("severity") == "error"]
+        found = [
+            located(finding)
+            for finding in error.get("diagnostics") or ()
+            if finding.get("severity") == "error"
+        ]
         words += " (" + " / ".join(found[:5]) + ")" if found else ""
         return words + ("; " + str(error["way_out"]) if error.get("way_out") else "")
     failed = answer.document.get("failed") or ()
     if failed:
-        first = "{0}: {1}".format(failed[0].get("address"), failed[0].get("message"))
-        return first if len(failed) == 1 else "{0} (and {1} more)".format(first, len(failed) - 1)
-    said = [note[len("byok: "):] for note in answer.notes if note.startswith("byok: ")]
-    return said[0] if said else "byok ended with exit {0}".format(answer.code)
+        first = "{}: {}".format(failed[0].get("address"), failed[0].get("message"))
+        return first if len(failed) == 1 else f"{first} (and {len(failed) - 1} more)"
+    said = [note[len("byok: ") :] for note in answer.notes if note.startswith("byok: ")]
+    return said[0] if said else f"byok ended with exit {answer.code}"
 
 
 def located(finding):
     """Word one finding of a manifest."""
     place = ":".join(str(finding[name]) for name in ("file", "line") if finding.get(name))
-    return "{0} {1}".format(place, finding.get("message", "")).strip()
+    return "{} {}".format(place, finding.get("message", "")).strip()
 
 
 def tally(document):
@@ -74,8 +80,10 @@ def tally(document):
     What is new does not count: a first roll-out is all new.
     """
     changes = document.get("changes") or ()
-    count = dict((action, sum(change.get("action") == action for change in changes))
-                 for action in ("create", "update", "delete"))
+    count = {
+        action: sum(change.get("action") == action for change in changes)
+        for action in ("create", "update", "delete")
+    }
     touched = count["update"] + count["delete"]
     had = touched + int((document.get("summary") or {}).get("in_sync") or 0)
     count["total"] = sum(count[action] for action in ("create", "update", "delete"))
@@ -86,10 +94,11 @@ def tally(document):
 def over(count, percent, expected):
     """Say in what way a plan changes more than expected, "" where it does not."""
     if expected is not None and 0 <= expected < count["total"]:
-        return "{0} changes where at most {1} were expected".format(count["total"], expected)
+        return "{} changes where at most {} were expected".format(count["total"], expected)
     if percent is not None and count["percent"] > percent:
-        return "{0} % of what is managed here would change, more than {1} %".format(
-            count["percent"], percent)
+        return "{} % of what is managed here would change, more than {} %".format(
+            count["percent"], percent
+        )
     return ""
 
 
@@ -100,20 +109,27 @@ def diff(changes):
         for edit in change.get("edits") or ():
             for side, name in ((before, "before"), (after, "after")):
                 if edit.get(name) is not None:
-                    side.append("{0} {1}: {2}".format(
-                        change.get("address"), edit.get("name"), shown(edit[name])))
+                    side.append(
+                        "{} {}: {}".format(
+                            change.get("address"), edit.get("name"), shown(edit[name])
+                        )
+                    )
     left = len(changes) - MOST
     if left > 0:
-        after.append("and {0} changes more".format(left))
-    return {"before_header": "Cursor now", "after_header": "the manifest",
-            "before": lines(before), "after": lines(after)}
+        after.append(f"and {left} changes more")
+    return {
+        "before_header": "Cursor now",
+        "after_header": "the manifest",
+        "before": lines(before),
+        "after": lines(after),
+    }
 
 
 def shown(value):
     """Return one value on one line; of a key its fingerprint, and where it comes from."""
     if isinstance(value, dict) and "fingerprint" in value:
         ref = value.get("ref")
-        return "key {0}".format(value["fingerprint"]) + (" from " + str(ref) if ref else "")
+        return "key {}".format(value["fingerprint"]) + (" from " + str(ref) if ref else "")
     return json.dumps(value, sort_keys=True)
 
 
@@ -125,8 +141,21 @@ def lines(texts):
 def host_document(**known):
     """Return the byok.host/1 document of what is known."""
     document = dict.fromkeys(
-        ("host", "user", "byok", "cursor", "run", "outcome", "plan", "apply", "status", "doctor",
-         "keys", "error"))
+        (
+            "host",
+            "user",
+            "byok",
+            "cursor",
+            "run",
+            "outcome",
+            "plan",
+            "apply",
+            "status",
+            "doctor",
+            "keys",
+            "error",
+        )
+    )
     document.update(format="byok.host/1", why="", exit=0)
     document.update(known)
     return document

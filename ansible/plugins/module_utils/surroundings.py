@@ -10,12 +10,29 @@ import pwd
 import stat
 import sys
 
-PLAIN = frozenset((
-    "BYOK_CURSOR_DIR", "BYOK_OFFLINE", "BYOK_STATE_DIR", "DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME",
-    "HOME", "LANG", "LC_ALL", "NO_PROXY", "PATH", "SOPS_AGE_KEY_FILE", "SSL_CERT_DIR",
-    "SSL_CERT_FILE", "TMPDIR", "TZ", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
-    "XDG_STATE_HOME",
-))
+PLAIN = frozenset(
+    (
+        "BYOK_CURSOR_DIR",
+        "BYOK_OFFLINE",
+        "BYOK_STATE_DIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "GNUPGHOME",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "NO_PROXY",
+        "PATH",
+        "SOPS_AGE_KEY_FILE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TMPDIR",
+        "TZ",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+    )
+)
 """Variables that hold places, never secrets: masking them would mask every path in the result."""
 
 SHORTEST = 8
@@ -28,8 +45,10 @@ def session(given, offline=False, age_key_file=None):
     given: what the play adds. Raises ValueError where that asks for accounts.
     """
     if "BYOK_ACCOUNTS" in given:
-        raise ValueError("environment: BYOK_ACCOUNTS is not for a fleet: accounts are written from"
-                         " one place; leave it out")
+        raise ValueError(
+            "environment: BYOK_ACCOUNTS is not for a fleet: accounts are written from"
+            " one place; leave it out"
+        )
     env = dict(os.environ)
     env["HOME"] = home(env)
     env.update(bus(env))
@@ -39,7 +58,7 @@ def session(given, offline=False, age_key_file=None):
     if offline:
         env["BYOK_OFFLINE"] = "1"
     env.update(BYOK_ACCOUNTS="0", NO_COLOR="1", PYTHONUTF8="1")
-    return dict((name, value) for name, value in env.items() if value is not None)
+    return {name: value for name, value in env.items() if value is not None}
 
 
 def home(env):
@@ -59,13 +78,13 @@ def bus(env):
     A login over ssh has no DBUS_SESSION_BUS_ADDRESS; systemd's is at $XDG_RUNTIME_DIR/bus.
     """
     found = {"XDG_RUNTIME_DIR": None}
-    for folder in (env.get("XDG_RUNTIME_DIR"), "/run/user/{0}".format(os.geteuid())):
+    for folder in (env.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}"):
         if folder and owner(folder) == os.geteuid():
             found["XDG_RUNTIME_DIR"] = folder
             break
     address = env.get("DBUS_SESSION_BUS_ADDRESS", "")
     if address.startswith("unix:path="):
-        place = address[len("unix:path="):].split(",")[0]
+        place = address[len("unix:path=") :].split(",")[0]
         if owner(place) == os.geteuid():
             return found
     elif address:
@@ -88,10 +107,12 @@ def owner(path, kind=None):
 
 def unmask(module, names_and_values):
     """Let values that are no secrets be seen: of variables that hold places, and very short ones."""
-    shown = set(str(value) for name, value in names_and_values.items() if name in PLAIN)
-    module.no_log_values = set(
-        value for value in module.no_log_values
-        if value not in shown and len(str(value)) >= SHORTEST)
+    shown = {str(value) for name, value in names_and_values.items() if name in PLAIN}
+    module.no_log_values = {
+        value
+        for value in module.no_log_values
+        if value not in shown and len(str(value)) >= SHORTEST
+    }
 
 
 def user():

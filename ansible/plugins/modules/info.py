@@ -91,9 +91,15 @@ from ansible_collections.byok.cursor.plugins.module_utils import asking, byok, s
 
 QUESTIONS = sorted(asking.QUESTIONS)
 PYTHONS = ("python3.13", "python3.12", "python3.11", "python3.14", "python3", "python")
-PLACES = ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin",
-          "/Library/Frameworks/Python.framework/Versions/Current/bin", "~/.local/bin",
-          "~/.pyenv/shims")
+PLACES = (
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/opt/local/bin",
+    "/Library/Frameworks/Python.framework/Versions/Current/bin",
+    "~/.local/bin",
+    "~/.pyenv/shims",
+)
 SESSION = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 FITS = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 
@@ -103,12 +109,17 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             asking.COMMON,
-            manifest=dict(type="path"),
-            gather=dict(type="list", elements="str", choices=QUESTIONS,
-                        default=["status", "doctor", "keys"], no_log=False),
-            home=dict(type="path"),
-            python=dict(type="path"),
-            find_python=dict(type="bool", default=False),
+            manifest={"type": "path"},
+            gather={
+                "type": "list",
+                "elements": "str",
+                "choices": QUESTIONS,
+                "default": ["status", "doctor", "keys"],
+                "no_log": False,
+            },
+            home={"type": "path"},
+            python={"type": "path"},
+            find_python={"type": "bool", "default": False},
         ),
         supports_check_mode=True,
     )
@@ -122,13 +133,21 @@ def main():
         module.fail_json(msg=str(failure), failures=[str(failure)])
     for failure in failures:
         module.warn(failure)
-    machine = dict(
-        user=surroundings.user(), uid=os.geteuid(), user_home=os.environ["HOME"], home=home,
-        system=platform.system(), node=platform.node(), cursor=surroundings.cursor_version(),
-        executable=program, byok=byok.version(program, env) if program else None,
-        installed=marker(home), identity=identity(env),
-        session=dict((name, env[name]) for name in SESSION if env.get(name)),
-        python=usable(params["python"], env) if params["find_python"] else None)
+    machine = {
+        "user": surroundings.user(),
+        "uid": os.geteuid(),
+        "user_home": os.environ["HOME"],
+        "home": home,
+        "system": platform.system(),
+        "node": platform.node(),
+        "cursor": surroundings.cursor_version(),
+        "executable": program,
+        "byok": byok.version(program, env) if program else None,
+        "installed": marker(home),
+        "identity": identity(env),
+        "session": {name: env[name] for name in SESSION if env.get(name)},
+        "python": usable(params["python"], env) if params["find_python"] else None,
+    }
     module.exit_json(changed=False, failures=failures, machine=machine, **found)
 
 
@@ -145,8 +164,11 @@ def answers(params, env, home):
     if not params["gather"]:
         return {}, [], program
     if not params["manifest"]:
-        raise byok.Failure("manifest: it is needed for " + ", ".join(params["gather"])
-                           + "; name it, or leave gather empty")
+        raise byok.Failure(
+            "manifest: it is needed for "
+            + ", ".join(params["gather"])
+            + "; name it, or leave gather empty"
+        )
     asking.check_manifest(params)
     found, failures = asking.ask(program, params, env, params["gather"])
     return found, failures, program
@@ -186,9 +208,17 @@ def usable(first, env):
 def fits(path, env):
     """Tell whether a Python is new enough and whole."""
     try:
-        return subprocess.call(
-            [path, "-c", FITS], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, timeout=20) == 0
+        return (
+            subprocess.call(
+                [path, "-c", FITS],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=20,
+            )
+            == 0
+        )
     except (OSError, subprocess.SubprocessError):
         return False
 

@@ -73,7 +73,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -85,32 +84,39 @@ INDEX = ".placed-by-role.json"
 def main():
     os.environ["HOME"] = surroundings.home(os.environ)
     module = AnsibleModule(
-        argument_spec=dict(
-            src=dict(type="path", required=True),
-            dest=dict(type="path", required=True),
-            patterns=dict(type="list", elements="str", default=["*.yaml", "*.yml", "*.json"]),
-            stage=dict(type="bool", default=False),
-            files=dict(type="dict", no_log=True),
-        ),
+        argument_spec={
+            "src": {"type": "path", "required": True},
+            "dest": {"type": "path", "required": True},
+            "patterns": {
+                "type": "list",
+                "elements": "str",
+                "default": ["*.yaml", "*.yml", "*.json"],
+            },
+            "stage": {"type": "bool", "default": False},
+            "files": {"type": "dict", "no_log": True},
+        },
         supports_check_mode=True,
     )
     surroundings.unmask(module, {})
     os.umask(0o077)
     dest = module.params["dest"]
     if module.params["files"] is None:
-        module.fail_json(msg="files: is filled in by the controller; call byok.cursor.place as a task")
-    wanted = dict((name, base64.b64decode(text)) for name, text in module.params["files"].items())
+        module.fail_json(
+            msg="files: is filled in by the controller; call byok.cursor.place as a task"
+        )
+    wanted = {name: base64.b64decode(text) for name, text in module.params["files"].items()}
     try:
         told = put(module, dest, wanted)
     except OSError as error:
-        module.fail_json(msg="{0}: cannot be written ({1}); see the disk and its rights".format(
-            error.filename or dest, error.strerror))
+        module.fail_json(
+            msg=f"{error.filename or dest}: cannot be written ({error.strerror}); see the disk and its rights"
+        )
     module.exit_json(**told)
 
 
 def put(module, dest, wanted):
     """Compare, then place, stage, or only tell."""
-    present = dict((name, content(os.path.join(dest, name))) for name in set(wanted) | placed(dest))
+    present = {name: content(os.path.join(dest, name)) for name in set(wanted) | placed(dest)}
     differs = sorted(name for name, data in present.items() if data != wanted.get(name))
     staged = bool(module.params["stage"] and differs)
     path = dest
@@ -119,12 +125,18 @@ def put(module, dest, wanted):
         write(path, wanted, sorted(wanted))
     elif differs and not module.check_mode and not module.params["stage"]:
         write(dest, wanted, differs)
-    return dict(
-        changed=bool(differs) and not module.params["stage"], path=path, staged=staged,
-        differs=differs, diff=dict(
-            before_header=dest, after_header=dest,
-            before=listing(dict((name, present[name]) for name in differs)),
-            after=listing(dict((name, wanted.get(name)) for name in differs))))
+    return {
+        "changed": bool(differs) and not module.params["stage"],
+        "path": path,
+        "staged": staged,
+        "differs": differs,
+        "diff": {
+            "before_header": dest,
+            "after_header": dest,
+            "before": listing({name: present[name] for name in differs}),
+            "after": listing({name: wanted.get(name) for name in differs}),
+        },
+    }
 
 
 def placed(dest):
@@ -134,7 +146,7 @@ def placed(dest):
             names = json.loads(file.read(1 << 20).decode("utf-8"))
     except (OSError, ValueError):
         return set()
-    return set(name for name in names if isinstance(name, str) and inside(name))
+    return {name for name in names if isinstance(name, str) and inside(name)}
 
 
 def inside(name):
@@ -157,10 +169,11 @@ def write(folder, wanted, names):
     try:
         for name in [name for name in names if name in wanted]:
             drafts.append(draft(os.path.join(folder, name), wanted[name]))
-        drafts.append(draft(os.path.join(folder, INDEX),
-                            json.dumps(sorted(wanted)).encode("utf-8")))
+        drafts.append(
+            draft(os.path.join(folder, INDEX), json.dumps(sorted(wanted)).encode("utf-8"))
+        )
         for path in drafts:
-            os.replace(path, path[:-len(".draft")])
+            os.replace(path, path[: -len(".draft")])
     except OSError:
         for path in drafts:
             if os.path.exists(path):
@@ -186,8 +199,11 @@ def draft(path, data):
 
 def listing(files):
     """Return one line for each file that is there: name, size, digest."""
-    return "".join("{0} {1} bytes sha256:{2}\n".format(name, len(data), hashlib.sha256(data).hexdigest()[:16])
-                   for name, data in sorted(files.items()) if data is not None)
+    return "".join(
+        f"{name} {len(data)} bytes sha256:{hashlib.sha256(data).hexdigest()[:16]}\n"
+        for name, data in sorted(files.items())
+        if data is not None
+    )
 
 
 if __name__ == "__main__":

@@ -167,7 +167,12 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.byok.cursor.plugins.module_utils import asking, byok, documents, surroundings
+from ansible_collections.byok.cursor.plugins.module_utils import (
+    asking,
+    byok,
+    documents,
+    surroundings,
+)
 
 QUESTIONS = sorted(asking.QUESTIONS)
 
@@ -191,7 +196,7 @@ class Run:
 
     def ask(self, *words, expected="byok.apply/1", lifting=True, wait=0):
         """Run one command of byok."""
-        command = [self.program] + list(words) + asking.common_words(self.params)
+        command = [self.program, *list(words), *asking.common_words(self.params)]
         command += self.lifted() if lifting else []
         answer = byok.call(command, self.env, self.params["timeout"] + wait, (expected,))
         self.notes += answer.notes
@@ -238,23 +243,32 @@ class Run:
 
     def limited(self):
         """Tell whether there is a threshold."""
-        return (self.params["max_changes_percent"] is not None
-                or self.params["expected_changes"] is not None)
+        return (
+            self.params["max_changes_percent"] is not None
+            or self.params["expected_changes"] is not None
+        )
 
     def over(self):
         """Say in what way there are more changes than expected."""
         if self.plan is None or self.removing:
             return ""
-        return documents.over(documents.tally(self.plan), self.params["max_changes_percent"],
-                              self.params["expected_changes"])
+        return documents.over(
+            documents.tally(self.plan),
+            self.params["max_changes_percent"],
+            self.params["expected_changes"],
+        )
 
     def outcome(self):
         """Return (outcome, why)."""
         if not self.check and self.over():
-            return "failed", ("{0}: {1}; see the plan, then raise the threshold or mend the manifest"
-                              .format(self.params["manifest"], self.over()))
-        return documents.judge(self.answer, self.name, self.params["on_running"],
-                               self.params["on_missing"])
+            return "failed", (
+                "{}: {}; see the plan, then raise the threshold or mend the manifest".format(
+                    self.params["manifest"], self.over()
+                )
+            )
+        return documents.judge(
+            self.answer, self.name, self.params["on_running"], self.params["on_missing"]
+        )
 
     def applied(self):
         """Return the byok.apply/1 document, or None."""
@@ -267,21 +281,32 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             asking.COMMON,
-            manifest=dict(type="path", required=True),
-            state=dict(type="str", choices=["present", "absent"], default="present"),
-            on_running=dict(type="str", choices=["fail", "skip", "wait"], default="fail"),
-            on_missing=dict(type="str", choices=["fail", "skip"], default="fail"),
-            wait=dict(type="int", default=300),
-            max_changes_percent=dict(type="float"),
-            expected_changes=dict(type="int"),
-            allow_many=dict(type="bool", default=False),
-            allow_irreversible=dict(type="bool", default=False),
-            allow_origin=dict(type="list", elements="str", default=[]),
-            take_over=dict(type="bool", default=False),
-            collect=dict(type="list", elements="str", choices=QUESTIONS, default=[], no_log=False),
-            collect_on_failure=dict(
-                type="list", elements="str", choices=QUESTIONS, default=[], no_log=False),
-            host=dict(type="str"),
+            manifest={"type": "path", "required": True},
+            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+            on_running={"type": "str", "choices": ["fail", "skip", "wait"], "default": "fail"},
+            on_missing={"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+            wait={"type": "int", "default": 300},
+            max_changes_percent={"type": "float"},
+            expected_changes={"type": "int"},
+            allow_many={"type": "bool", "default": False},
+            allow_irreversible={"type": "bool", "default": False},
+            allow_origin={"type": "list", "elements": "str", "default": []},
+            take_over={"type": "bool", "default": False},
+            collect={
+                "type": "list",
+                "elements": "str",
+                "choices": QUESTIONS,
+                "default": [],
+                "no_log": False,
+            },
+            collect_on_failure={
+                "type": "list",
+                "elements": "str",
+                "choices": QUESTIONS,
+                "default": [],
+                "no_log": False,
+            },
+            host={"type": "str"},
         ),
         supports_check_mode=True,
     )
@@ -301,10 +326,15 @@ def finish(module, run, outcome, why):
     applied, plan = run.applied(), run.plan
     changed = bool(applied and applied.get("changed")) or outcome == "pending"
     changes = applied["applied"] if applied else (plan or {}).get("changes", ())
-    told = dict(
-        changed=changed, outcome=outcome, why=why, exit=run.answer.code if run.answer else 1,
-        plan=plan, apply=applied, error=run.answer.error if run.answer else None,
-    )
+    told = {
+        "changed": changed,
+        "outcome": outcome,
+        "why": why,
+        "exit": run.answer.code if run.answer else 1,
+        "plan": plan,
+        "apply": applied,
+        "error": run.answer.error if run.answer else None,
+    }
     if module._diff:
         told["diff"] = documents.diff(changes if applied or outcome == "pending" else ())
     if run.plan is not None:
@@ -328,10 +358,16 @@ def document(run, told, params):
             found, failures = asking.ask(run.program, params, run.env, names)
             run.notes += failures
     return documents.host_document(
-        host=params["host"] or platform.node(), user=surroundings.user(), byok=number,
-        cursor=surroundings.cursor_version(), run=run.name,
-        **dict(found, **dict((name, told[name]) for name in (
-            "outcome", "why", "exit", "plan", "apply", "error"))))
+        host=params["host"] or platform.node(),
+        user=surroundings.user(),
+        byok=number,
+        cursor=surroundings.cursor_version(),
+        run=run.name,
+        **dict(
+            found,
+            **{name: told[name] for name in ("outcome", "why", "exit", "plan", "apply", "error")},
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -13,14 +13,34 @@ from tempfile import NamedTemporaryFile
 from ansible.errors import AnsibleActionFail
 
 EMPTY = dict.fromkeys(
-    ("host", "user", "byok", "cursor", "run", "outcome", "plan", "apply", "status", "doctor",
-     "keys", "error"))
+    (
+        "host",
+        "user",
+        "byok",
+        "cursor",
+        "run",
+        "outcome",
+        "plan",
+        "apply",
+        "status",
+        "doctor",
+        "keys",
+        "error",
+    )
+)
 
 
 def empty(host, run, outcome, why):
     """Return the document of a host of which nothing else is known."""
-    return {**EMPTY, "format": "byok.host/1", "host": host, "run": run, "outcome": outcome,
-            "why": why, "exit": 0}
+    return {
+        **EMPTY,
+        "format": "byok.host/1",
+        "host": host,
+        "run": run,
+        "outcome": outcome,
+        "why": why,
+        "exit": 0,
+    }
 
 
 def write(folder, document):
@@ -28,14 +48,16 @@ def write(folder, document):
     folder = Path(folder).expanduser()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=folder, prefix=".draft-", delete=False,
-                                encoding="utf-8") as file:
+        with NamedTemporaryFile(
+            "w", dir=folder, prefix=".draft-", delete=False, encoding="utf-8"
+        ) as file:
             file.write(json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n")
         os.replace(file.name, folder / file_name(document["host"]))
     except OSError as error:
         raise AnsibleActionFail(
             f"{folder}: cannot be written ({error.strerror}); name another folder in"
-            " cursor_byok_results") from None
+            " cursor_byok_results"
+        ) from None
 
 
 def file_name(host):

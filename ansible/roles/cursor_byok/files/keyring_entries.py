@@ -15,6 +15,8 @@ for entry in json.load(sys.stdin):
         if keyring.get_password(*place) != entry["value"]:
             sys.exit("the keyring did not keep what was put into it")
     except keyring.errors.KeyringError as error:
-        sys.exit(f"the keyring does not answer ({type(error).__name__}); unlock it, or log in there once")
+        sys.exit(
+            f"the keyring does not answer ({type(error).__name__}); unlock it, or log in there once"
+        )
 if changed:
     print("changed")

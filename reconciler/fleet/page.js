@@ -56,8 +56,10 @@
   const row = (host) => {
     const [state, stateWords] = data.states[host[STATE]];
     const version = data.cursor[host[CURSOR]];
+    const plan = host[GROUPS].find((id) => id.startsWith("p"));
+    const why = host[WHY] || (plan ? data.groups[plan].title : "");
     const summary = element("summary", "", element("span", "name", host[NAME]),
-      element("span", `state ${state}`, stateWords), element("span", "why", host[WHY]),
+      element("span", `state ${state}`, stateWords), element("span", "why", why),
       element("span", "ver", `Cursor ${version}`));
     const details = element("details", "", summary);
     details.addEventListener("toggle", () => {

@@ -19,10 +19,12 @@ from reconciler.render.words import More
 
 Group = TypeVar("Group")
 SIGNS: Final = {"+": "plus", "~": "tilde", "-": "minus"}
-RANGES: Final = 60
+RANGES: Final = 24
 """Ranges of machines' names that a group shows; the list below has them all."""
+OPEN: Final = 6
+"""Groups of one sort that are in sight at once."""
 MOST: Final = 40
-"""Groups of one sort that are shown."""
+"""Groups of one sort that are there at all."""
 
 
 def text(foreign: str) -> str:
@@ -50,8 +52,8 @@ def totals(found: Report) -> Iterator[str]:
         inside = f"<b>{len(found.unread):,}</b>could not be read"
         boxes.append(f'<li class="unreadable"><a href="#unreadable">{inside}</a></li>')
     if bar:
-        yield '<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" role="presentation">'
-        yield from (*bar, "</svg>")
+        yield '<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none"'
+        yield from (' role="presentation">', *bar, "</svg>")
     yield from ('<ul class="totals">', *boxes, "</ul>")
 
 
@@ -72,10 +74,14 @@ def sections(found: Report) -> Iterator[str]:
 
 
 def _first(groups: Sequence[Group], draw: Callable[[Group, int], str]) -> Iterator[str]:
-    """Draw the largest groups, and count the others."""
-    yield from map(draw, groups[:MOST], range(1, MOST + 1))
+    """Draw the largest groups, fold away the next ones, and count the others."""
+    drawn = [draw(group, number) for number, group in enumerate(groups[:MOST], 1)]
+    yield from drawn[:OPEN]
+    if drawn[OPEN:]:
+        yield f"<details><summary>{len(drawn) - OPEN} smaller ones</summary>"
+        yield from (*drawn[OPEN:], "</details>")
     if len(groups) > MOST:
-        yield f'<p class="soft">and {len(groups) - MOST:,} smaller ones: search the list below.</p>'
+        yield f'<p class="soft">and {len(groups) - MOST:,} more: search the list below.</p>'
 
 
 def _section(title: str, body: Iterable[str], name: str = "") -> Iterator[str]:
@@ -94,7 +100,8 @@ def _article(tone: str, head: str, count: str, *below: str) -> str:
 
 
 def _which(hosts: Iterable[str]) -> str:
-    return f'<p class="names">{text(folded(hosts, RANGES))}</p>'
+    names = text(folded(hosts, RANGES)).replace(",", ",<wbr>")
+    return f'<p class="names">{names}</p>'
 
 
 def _plan(one: Alike, number: int) -> str:
@@ -146,7 +153,8 @@ def _trouble(one: Trouble, number: int) -> str:
 
 def _keys(ring: Keyring) -> Iterator[str]:
     digits = words.digits(ring)
-    yield '<table class="wide"><thead><tr><th>Key</th><th>At</th><th>Machines</th></tr></thead>'
+    head = "<tr><th>Key</th><th>At</th><th>Machines</th></tr>"
+    yield f'<table class="wide keys stack"><thead>{head}</thead>'
     yield "<tbody>"
     for one in ring.prints:
         mark = f"{clean(one.fingerprint)[:digits]}…"
@@ -192,5 +200,5 @@ def _waiting(one: tuple[str, tuple[str, ...]], number: int) -> str:
 def _unread(unread: Iterable[Unread]) -> Iterator[str]:
     lines = [f"<tr><td><code>{text(u.file)}</code></td><td>{text(u.why)}</td></tr>" for u in unread]
     if lines:
-        yield '<table class="wide"><thead><tr><th>File</th><th>Why</th></tr></thead><tbody>'
+        yield '<table class="wide stack"><thead><tr><th>File</th><th>Why</th></tr></thead><tbody>'
         yield from (*lines, "</tbody></table>")

@@ -10,15 +10,12 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from reconciler.errors import SecretError, SecretProblem
-from reconciler.secrets import sops, sops_file
+from reconciler.secrets import replacing, sops, sops_file
 from reconciler.secrets.inside import locate, read_inside
 from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.secret import Secret
-
-_DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
 def digest(data: bytes) -> str:
@@ -68,8 +65,8 @@ def place(folder: Path, name: str, data: bytes) -> None:
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
         _write(draft, data)
-        os.link(draft, real)  # which, unlike a rename, never takes another's place
-        _settle(real.parent)
+        _name(draft, real)
+        replacing.settle(real.parent)
     except FileExistsError:
         raise taken(where) from None
     except OSError as error:
@@ -81,6 +78,18 @@ def place(folder: Path, name: str, data: bytes) -> None:
             draft.unlink(missing_ok=True)
     if there(folder, name) != digest(data):
         raise _wrong(where, "the file does not give back what was written to it")
+
+
+def _name(draft: Path, real: Path) -> None:
+    """Give a draft its name; a link, unlike a rename, never takes another's place."""
+    try:
+        os.link(draft, real)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(real):
+            raise FileExistsError from None
+        draft.replace(real)
 
 
 def forget(folder: Path, name: str, sealed: str) -> None:
@@ -97,21 +106,11 @@ def taken(where: str) -> SecretError:
 
 
 def _write(draft: Path, data: bytes) -> None:
-    with os.fdopen(os.open(draft, _DRAFT, 0o644), "wb") as file:
+    with os.fdopen(os.open(draft, replacing.DRAFT, 0o644), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     draft.chmod(0o644)  # for git and for its reader: all of it is ciphertext
-
-
-def _settle(folder: Path) -> None:
-    """Have the disk keep a new name, too; where folders cannot be opened, it keeps it by itself."""
-    if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _wrong(where: str, what: str) -> SecretError:

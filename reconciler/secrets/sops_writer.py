@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import stat
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from reconciler.errors import SecretError, SecretProblem
-from reconciler.secrets import sops, sops_file
+from reconciler.secrets import replacing, sops, sops_file, sops_new
 from reconciler.secrets.inside import locate, read_inside
 from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reference import tokens
@@ -23,10 +21,7 @@ from reconciler.secrets.secret import Secret
 PARTING: Final = frozenset("[]\"'\\")
 """Characters that part the keys in the path that ``sops set`` takes (sops 3.11)."""
 
-STALE: Final = 600
-"""Seconds after which a copy is a killed run's: no run takes so long."""
-
-_DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+HARMLESS: Final = Secret("byok")
 
 
 def put(
@@ -50,10 +45,17 @@ def put(
     real = locate(folder, name, where)
     before = _read(folder, real, where)
     old = _load(before, real, where, backends)
-    _sweep(real)
+    replacing.sweep(real.parent, f".{real.stem}.", real.suffix)
     draft = real.with_name(f".{real.stem}.{secrets.token_hex(6)}{real.suffix}")
     try:
         _copy(before, real, draft, where)
+        new = [p for p in values if not isinstance(sops_file.scalar(old, p), str)]
+        for (
+            pointer
+        ) in new:  # a value of no worth shows whether the file's rules encrypt what is there
+            sops.put(draft, old, _path(pointer, where), HARMLESS, where, backends, deadline)
+        if new:
+            _encrypted(sops_file.load(_read(folder, draft, where), real.name, where), new, where)
         for pointer, value in values.items():
             sops.put(draft, old, _path(pointer, where), value, where, backends, deadline)
         _prove(_read(folder, draft, where), old, values, where, backends, deadline)
@@ -66,29 +68,11 @@ def put(
 def create(path: Path, recipients: Sequence[str], deadline: float = DEADLINE) -> None:
     """Make an empty SOPS file for age recipients where there is none, and its folder.
 
-    Raises SecretError: refused where the file is there, or cannot be written.
+    Raises SecretError: refused where something is there, or it cannot be written.
     """
     where = f"sops://{path.name}"
     made = sops.seal({}, recipients, path.suffix.lstrip("."), where, deadline)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, _DRAFT, 0o644), "wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        path.chmod(0o644)
-    except OSError as error:
-        what = f"the file cannot be made ({error.strerror})"
-        raise SecretError(SecretProblem.REFUSED, where, what, "name another file") from None
-
-
-def _sweep(real: Path) -> None:
-    """Remove the copies that killed runs left: encrypted, but nobody's."""
-    ours = re.compile(re.escape(f".{real.stem}.") + "[0-9a-f]{12}" + re.escape(real.suffix))
-    with contextlib.suppress(OSError):
-        for path in real.parent.iterdir():
-            if ours.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE:
-                path.unlink()
+    sops_new.place(path.parent, path.name, made)
 
 
 def _read(folder: Path, real: Path, where: str) -> bytes:
@@ -104,7 +88,7 @@ def _load(data: bytes, real: Path, where: str, backends: Sequence[str]) -> sops_
 def _copy(data: bytes, real: Path, draft: Path, where: str) -> None:
     try:
         mode = stat.S_IMODE(real.stat().st_mode)
-        with os.fdopen(os.open(draft, _DRAFT, 0o600), "wb") as file:
+        with os.fdopen(os.open(draft, replacing.DRAFT, 0o600), "wb") as file:
             file.write(data)
         draft.chmod(mode)
     except OSError as error:
@@ -132,9 +116,7 @@ def _prove(
     new = sops_file.load(data, f"copy.{old.form}", where)
     if {(r.kind, r.name) for r in new.recipients} != {(r.kind, r.name) for r in old.recipients}:
         raise _wrong(where, "sops wrote other recipients than the file had")
-    for pointer in values:
-        if not isinstance(sops_file.scalar(new, pointer), str):
-            raise _wrong(where, f"the file's own rules would leave {pointer} in clear text")
+    _encrypted(new, values, where)
     program = sops.binary(deadline)
     was, now = (
         sops.decrypt(each, where, program=program, backends=backends, deadline=deadline)
@@ -142,6 +124,12 @@ def _prove(
     )
     if not _holds(now, {**was, **values}, set(values)):
         raise _wrong(where, "sops did not write what it was given")
+
+
+def _encrypted(file: sops_file.SopsFile, pointers: Iterable[str], where: str) -> None:
+    for pointer in pointers:
+        if not isinstance(sops_file.scalar(file, pointer), str):
+            raise _wrong(where, f"the file's own rules would leave {pointer} in clear text")
 
 
 def _holds(now: sops.Values, wanted: sops.Values, new: set[str]) -> bool:
@@ -162,9 +150,7 @@ def _replace(draft: Path, real: Path, unmoved: bool, where: str) -> None:  # noq
     if not unmoved:
         raise _wrong(where, "somebody changed the file meanwhile", "run again")
     try:
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(real)
+        replacing.replace(draft, real)
     except OSError as error:
         raise _unwritable(where, error) from None
 

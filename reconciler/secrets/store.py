@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import SecretError, SecretProblem
-from reconciler.secrets import file as files, keyring_store, sops_writer
+from reconciler.secrets import file as files, keyring_store, replacing, sops_writer
 from reconciler.secrets.inside import locate
 from reconciler.secrets.process import DEADLINE
 from reconciler.secrets.reference import Reference, Scheme, parse, split_keyring, split_sops
@@ -27,7 +27,6 @@ _REASONS: Final = {
     Scheme.SNAPSHOT: "copies of replaced keys are byok's own",
 }
 ELSEWHERE: Final = "keep the key in sops://, keyring:// or file://"
-_DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
 def unwritable(text: str, folder: Path, homes: Homes = EMPTY) -> str:
@@ -98,11 +97,10 @@ def _write_file(folder: Path, name: str, ref: Reference, value: Secret) -> None:
     draft = real.with_name(f".{real.name}.{secrets.token_hex(6)}")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(draft, _DRAFT, 0o600), "w", encoding="utf-8") as out:
+        replacing.sweep(real.parent, f".{real.name}.")
+        with os.fdopen(os.open(draft, replacing.DRAFT, 0o600), "w", encoding="utf-8") as out:
             out.write(value.expose())
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(real)
+        replacing.replace(draft, real)
     except OSError as error:
         what = f"the file cannot be written ({error.strerror})"
         raise SecretError(

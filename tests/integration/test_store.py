@@ -190,3 +190,82 @@ def test_no_file_is_made_over_another(team):
         stores.create(team / "secrets" / "team.enc.yaml", ["age1" + "q" * 58])
     assert caught.value.kind is SecretProblem.REFUSED
     assert read(team) == OLD
+
+
+@pytest.mark.parametrize("pointer", ["/openai/key_unencrypted", "/fresh/a_unencrypted"])
+def test_no_value_stands_in_clear_text_on_disk_for_a_moment(team, monkeypatch, pointer):
+    seen, put = [], sops.put
+
+    def watched(path, *args, **more):
+        put(path, *args, **more)
+        seen.append(path.read_text())
+
+    monkeypatch.setattr(sops_writer.sops, "put", watched)
+    with pytest.raises(SecretError, match="clear text"):
+        stores.store({f"sops://secrets/team.enc.yaml#{pointer}": Secret(NEW)}, folder=team)
+    assert seen
+    assert not any(NEW in text for text in seen)
+
+
+def test_a_new_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    identity = str(pyrage.x25519.Identity.generate().to_public())
+    path = tmp_path / "secrets" / "team.enc.yaml"
+
+    def kill(_number):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", kill)
+        with pytest.raises(KeyboardInterrupt):
+            stores.create(path, [identity])
+    assert not path.exists()
+    stores.create(path, [identity])
+    assert "sops:" in path.read_text()
+
+
+def test_a_new_file_is_made_where_there_are_no_links(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(os, "link", none)
+    identity = str(pyrage.x25519.Identity.generate().to_public())
+    stores.create(tmp_path / "team.enc.yaml", [identity])
+    with pytest.raises(SecretError, match="another file"):
+        stores.create(tmp_path / "team.enc.yaml", [identity])
+    assert [each.name for each in tmp_path.iterdir()] == ["team.enc.yaml"]
+
+
+def test_a_killed_runs_copy_of_a_private_file_is_swept_away(tmp_path):
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    stale, fresh = folder / ".openai.0123456789ab", folder / ".openai.0123456789cd"
+    for path in (stale, fresh):
+        path.write_text(OLD)
+    os.utime(stale, (0, 0))
+    stores.store({"file://keys/openai": Secret(NEW)}, folder=tmp_path)
+    assert (stale.exists(), fresh.exists()) == (False, True)
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only as root: gives files away"
+)
+@pytest.mark.parametrize("ref", [REF, "file://secrets/plain"])
+def test_a_file_stays_its_owners(team, ref):
+    path = team / "secrets" / ("plain" if ref.startswith("file") else "team.enc.yaml")
+    stores.store({ref: Secret(OLD)}, folder=team)
+    os.chown(path, 1234, 1235)
+    stores.store({ref: Secret(NEW)}, folder=team)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
+
+
+@pytest.mark.parametrize("ref", [REF, "file://secrets/plain"])
+def test_the_disk_keeps_the_new_name_too(team, monkeypatch, ref):
+    kept, fsync = [], os.fsync
+
+    def watched(number):
+        kept.append(os.fstat(number).st_ino)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    stores.store({ref: Secret(NEW)}, folder=team)
+    assert kept[-1] == (team / "secrets").stat().st_ino

@@ -183,7 +183,7 @@ def test_killed_while_the_file_is_made(bench, alice, point, monkeypatch):
             case "before the link":
                 patched.setattr(sops_new.os, "link", dead)
             case _:
-                patched.setattr(sops_new, "_settle", dead)
+                patched.setattr(sops_new.replacing, "settle", dead)
         patched.setattr(sops_new.Path, "unlink", lambda *_a, **_m: None)
         with pytest.raises(Killed):
             issue(bench, recipients=(public(alice),))

@@ -72,7 +72,8 @@ ENDED = (Stage.DONE, Stage.DROPPED)
 class Rotation:
     """The way of one new key, from its order to the old key's end; never a value.
 
-    ``holder`` is the person an individual key is for, ``""`` for the team's. ``refs`` maps the
+    ``holder`` is the person an individual key is for, ``""`` for the team's. A key that is issued
+    has no ``old`` one. ``refs`` maps the
     key's attributes to where they are stored; ``old`` and ``new`` map them to fingerprints, and
     ``old_id`` and ``new_id`` are the provider's names for the two keys, ``""`` where unknown.
     ``name`` is the new key's name at the provider. ``before`` holds the ids of the keys that were
@@ -110,6 +111,11 @@ class Rotation:
     def open(self) -> bool:
         """Whether there is anything left to do."""
         return self.stage not in ENDED
+
+    @property
+    def command(self) -> str:
+        """Which command goes on with it: ``rotate``, or ``issue`` for a person's first key."""
+        return "rotate" if self.old or not self.holder else "issue"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,11 +134,10 @@ def _cut_off(one: Unfinished) -> str:
 def _turning(one: Rotation) -> str:
     """Tell of a new key on its way, or of an old one that lives on for now."""
     whose = f" for {one.holder}" if one.holder else ""
-    command = "issue" if one.holder else "rotate"
     if one.stage.value == "kept":
         return f"{one.system}: rotated; the old key is to be revoked after {_moment(one.until)}"
     what = f"a new key{whose} is on its way (stage {one.stage.value})"
-    return f"{one.system}: {what}; byok {command} goes on from there"
+    return f"{one.system}: {what}; byok {one.command} goes on from there"
 
 
 def _ahead(ahead: Outlook | None) -> list[str]:

@@ -119,7 +119,7 @@ def _rotations(ground: Ground, found: Ledger) -> Iterator[Finding]:
 def _rotation(one: Rotation) -> Finding:
     """Judge a new key on its way; an old one that lives on for its grace is as it should be."""
     who, command = "", f"byok rotate {one.system}"
-    if not one.old:
+    if one.command == "issue":
         who, command = (
             f" for {one.holder}",
             f"byok issue --for {one.holder} --provider {one.system}",

@@ -117,7 +117,7 @@ def _under_way(session: Session, names: Sequence[str]) -> Iterator[Entry]:
 
 
 def _of_way(way: Rotation) -> Iterator[Entry]:
-    verb = "byok issue" if way.holder else "byok rotate"
+    verb = f"byok {way.command}"
     if way.old and way.stage in IN_GRACE:
         until = datetime.fromisoformat(way.until) if way.until else None
         note = f"replaced; {verb} {way.system} revokes it then"

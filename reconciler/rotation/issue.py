@@ -91,7 +91,8 @@ def _limit(text: str) -> str:
 def under_way(session: Session, wish: Wish) -> Rotation | None:
     """Return the person's key of this account that an earlier run began."""
     found = session.ledger.keys.rotations(session.owner)
-    mine = (r for r in found if (r.holder, r.system) == (wish.person, wish.system))
+    issued = (r for r in found if r.command == "issue")
+    mine = (r for r in issued if (r.holder, r.system) == (wish.person, wish.system))
     return next(mine, None)
 
 

@@ -238,7 +238,7 @@ def _nothing(_desk: Desk, rotation: Rotation) -> Rotation:
 
 
 def _where(rotation: Rotation) -> str:
-    return f"{'issue' if rotation.holder else 'rotate'} {rotation.system}"
+    return f"{rotation.command} {rotation.system}"
 
 
 AFTERWARDS: Final = (Stage.STORED, Stage.PLACED, Stage.KEPT, Stage.REVOKING)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reconciler import keynames
 from reconciler.entries import Rotation
 from reconciler.errors import (
     SafetyStop,
@@ -15,6 +16,7 @@ from reconciler.errors import (
     SecretProblem,
     UsageError,
 )
+from reconciler.manifest.facts import machine
 from reconciler.model import Address
 from reconciler.rotation.desk import Desk
 from reconciler.secrets.store import ELSEWHERE, unwritable
@@ -120,7 +122,8 @@ def order(
             system=key.system,
             owner=session.owner,
             refs=key.refs,
-            name=_name(session.owner),
+            holder=(person := holder(session, key)),
+            name=_name(session.owner, person),
             source=source,
             old=desk.prints(key.values),
             old_id=key.key_id,
@@ -136,10 +139,27 @@ def order(
     return begun
 
 
-def _name(owner: str) -> str:
+def _name(owner: str, person: str) -> str:
     """Return a name that every provider takes: letters, digits and dashes, under 50 of them."""
+    if person:
+        return keynames.for_person(owner, person, secrets.token_hex(2))
     plain = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:30]
     return f"byok-{plain or 'team'}-{secrets.token_hex(4)}"
+
+
+def holder(session: Session, key: Wanted) -> str:
+    """Return whose individual key it is, ``""`` for the team's.
+
+    The ledger knows where it was issued here; else its name at the provider tells, of whoever is
+    logged in, that it was made for them.
+    """
+    known = session.ledger.keys.keys(session.owner)
+    ids = {k.key_id: k.holder for k in known if k.system == key.system and k.holder}
+    if key.key_id in ids:
+        return ids[key.key_id]
+    name = key.listed.name if key.listed is not None else ""
+    people = dict.fromkeys([machine().user, *(k.holder for k in known if k.holder)])
+    return next((p for p in people if p and keynames.is_of(name, session.owner, p)), "")
 
 
 def refuse_harm(session: Session, desk: Desk, key: Wanted) -> None:

@@ -84,7 +84,7 @@ def tasks(
     from being looked at; of those that may be due it is the task's error.
     """
     open_ones = session.ledger.keys.rotations(session.owner)
-    under_way = {r.system: r for r in open_ones if not r.holder}
+    under_way = {r.system: r for r in open_ones if r.command == "rotate"}
     if not names and not under_way and not only_due:
         what, way_out = "names nothing, and no rotation is under way", "name a provider, or --due"
         raise UsageError("byok rotate", what, way_out)

@@ -448,6 +448,25 @@ def test_the_manifest_names_the_old_key(bench):
         assert any("names the old key, cursor" in note for note in session.aloud)
 
 
+def test_a_persons_own_key_stays_hers(bench):
+    """What `byok issue` made for her bears her name for good, so that she can be off-boarded."""
+    from reconciler.keynames import for_person, is_of
+    from reconciler.manifest.facts import machine
+    from reconciler.secrets.store import store
+
+    me, project = machine().user, bench.here.openai.project("cursor-byok")
+    account = bench.here.openai.make_service_account(project, for_person("sandbox", me, "0123"))
+    value = bench.here.openai.value()
+    bench.here.openai.make_account_key(project, account, value)
+    store({OPENAI.refs["key"]: Secret(value)}, folder=bench.box.manifest.parent)
+    (ended,) = bench.rotate("openai", grace=0)
+    assert ended.error is None
+    assert is_of(ended.rotation.name, "sandbox", me)
+    with bench.session() as session:
+        live = [key for key in session.ledger.keys.keys(session.owner) if not key.retired]
+    assert [key.holder for key in live] == [me]
+
+
 def test_nothing_else_in_the_store_moves(bench):
     refs = {name: f"{FILE}/{name}/key" for name in ("anthropic", "google", "azure")}
     before = bench.stored(refs)

@@ -99,8 +99,8 @@ def no_result(program, code, out, notes):
     what = "no result" if not out.strip() else f"{len(out)} bytes that are not JSON"
     said = "" if not notes else ", and said: " + notes[-1]
     return (
-        "{}: ended with exit {}, printed {}{3}; run it by hand on that machine, or install"
-        " it anew with the role (it needs Python 3.11 or newer)".format(program, code, what, said)
+        f"{program}: ended with exit {code}, printed {what}{said}; run it by hand on that machine, or install"
+        " it anew with the role (it needs Python 3.11 or newer)"
     )
 
 

@@ -10,6 +10,8 @@ import pwd
 import stat
 import sys
 
+from ansible.module_utils.common.parameters import remove_values
+
 PLAIN = frozenset(
     (
         "BYOK_CURSOR_DIR",
@@ -113,6 +115,12 @@ def unmask(module, names_and_values):
         for value in module.no_log_values
         if value not in shown and len(str(value)) >= SHORTEST
     }
+
+
+def warn(module, notes):
+    """Pass messages on; Ansible masks what a module returns, but not its warnings."""
+    for note in notes:
+        module.warn(remove_values(note, module.no_log_values))
 
 
 def user():

@@ -131,8 +131,7 @@ def main():
         found, failures, program = answers(params, env, home)
     except byok.Failure as failure:
         module.fail_json(msg=str(failure), failures=[str(failure)])
-    for failure in failures:
-        module.warn(failure)
+    surroundings.warn(module, failures)
     machine = {
         "user": surroundings.user(),
         "uid": os.geteuid(),

@@ -70,6 +70,7 @@ differs:
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -79,6 +80,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.byok.cursor.plugins.module_utils import surroundings
 
 INDEX = ".placed-by-role.json"
+DRAFT = ".draft"
 
 
 def main():
@@ -165,36 +167,36 @@ def content(path):
 def write(folder, wanted, names):
     """Write drafts of all files, then put each in place: a full disk leaves the old ones."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    drafts = []
+    index = {INDEX: json.dumps(sorted(wanted)).encode("utf-8")}
+    new = dict({name: wanted[name] for name in names if name in wanted}, **index)
     try:
-        for name in [name for name in names if name in wanted]:
-            drafts.append(draft(os.path.join(folder, name), wanted[name]))
-        drafts.append(
-            draft(os.path.join(folder, INDEX), json.dumps(sorted(wanted)).encode("utf-8"))
-        )
-        for path in drafts:
-            os.replace(path, path[: -len(".draft")])
+        for name, data in new.items():
+            draft(os.path.join(folder, name) + DRAFT, data)
     except OSError:
-        for path in drafts:
-            if os.path.exists(path):
-                os.unlink(path)
+        for name in new:
+            forget(os.path.join(folder, name) + DRAFT)
         raise
-    for name in names:
-        if name not in wanted:
-            os.unlink(os.path.join(folder, name))
+    for name in new:
+        os.replace(os.path.join(folder, name) + DRAFT, os.path.join(folder, name))
+    for name in set(names) - set(wanted):
+        os.unlink(os.path.join(folder, name))
+
+
+def forget(path):
+    """Remove a file that may be there."""
+    with contextlib.suppress(OSError):  # the first error is the one to tell
+        os.unlink(path)
 
 
 def draft(path, data):
-    """Write a file's draft beside it, 0600; return the draft's path."""
+    """Write a new file, 0600, down to the disk."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    name = path + ".draft"
-    if os.path.lexists(name):
-        os.unlink(name)
-    with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    if os.path.lexists(path):
+        os.unlink(path)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    return name
 
 
 def listing(files):

@@ -340,9 +340,7 @@ def finish(module, run, outcome, why):
     if run.plan is not None:
         told.update(changes=documents.tally(plan), over=run.over())
     told["result"] = document(run, told, module.params)
-    for note in run.notes:
-        if why not in note:
-            module.warn(note)
+    surroundings.warn(module, [note for note in run.notes if not why or why not in note])
     if outcome == "failed":
         module.fail_json(msg=why, **told)
     module.exit_json(**told)

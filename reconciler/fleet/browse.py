@@ -112,7 +112,7 @@ def _group(one: Group) -> dict[str, Any]:
             return _lines("Drift", lines)
         case Trouble():
             fix = clean(one.failure.way_out)
-            return _lines("Why not", [words.wrong(one.failure), fix and f"Fix: {fix}"])
+            return _lines("Trouble", [words.wrong(one.failure), fix and f"Fix: {fix}"])
         case Found(finding):
             name = clean(f"{finding.code} {finding.check}: {finding.what}".strip())
             return _lines("Doctor", [name, finding.fix and f"Fix: {clean(finding.fix)}"])

@@ -39,6 +39,10 @@ class OwnReport(Exception):
     """The file is a report of ours, not a result."""
 
 
+class WrongField(ValueError):
+    """A field is not what it should be; its text names the field, never its value."""
+
+
 def read(name: str, data: bytes, host: str) -> Host:
     """Return what one document tells; ``host`` names the machine where the document does not.
 
@@ -54,7 +58,7 @@ def read(name: str, data: bytes, host: str) -> Host:
         if not form:
             raise ValueError(NO_RESULT)
         known = ", ".join((ENVELOPE, *SECTIONS))
-        raise ValueError(f"its format is {form[:40]!r}; read are {known}")
+        raise ValueError(f"its format is {_word(form)}; read are {known}")
     stem = re.sub(rf"\.{form.partition('/')[0].removeprefix('byok.')}$", "", host)
     return Host(_name(stem), (name,), **_section(form, document, ""))
 
@@ -86,7 +90,7 @@ def _envelope(name: str, document: Document) -> Host:
     host = _name(_text(document, "host"))
     outcome = _text(document, "outcome")
     if outcome not in OUTCOMES:
-        raise ValueError(f"{host}: its outcome is {outcome[:40]!r}, none of {', '.join(OUTCOMES)}")
+        raise ValueError(f"{host}: its outcome is {_word(outcome)}, none of {', '.join(OUTCOMES)}")
     user = _text(document, "user")
     told = Told(
         outcome=outcome,
@@ -114,8 +118,10 @@ def _section(form: str, document: Document, user: str) -> dict[str, Any]:
         return {part: parse(document, user)}
     except (KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"a field of the {form} is missing or of another type") from None
-    except ValueError as error:
-        raise ValueError(f"a field of the {form} is not as it should be ({error})") from None
+    except WrongField as error:
+        raise ValueError(f"a field of the {form} is not as it should be: {error}") from None
+    except ValueError:  # its text may repeat a value
+        raise ValueError(f"a field of the {form} is not as it should be") from None
 
 
 def _plan(document: Document, user: str) -> Planned:
@@ -217,11 +223,16 @@ def _name(text: str) -> str:
     return text
 
 
+def _word(text: str) -> str:
+    """Return a word that may be repeated: nothing that could be a value in the wrong place."""
+    return text if re.fullmatch(r"[a-z_./0-9-]{1,24}", text) else "no word"
+
+
 def _text(document: Document, name: str) -> str:
     """Return a text, empty where there is none. Raises TypeError."""
     value = document.get(name)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name} is no text")
+        raise WrongField(f"{name} is no text")
     return (value or "")[:LONGEST_TEXT]
 
 
@@ -236,7 +247,7 @@ def _way(document: Document) -> str:
 def _number(document: Document, name: str) -> int | None:
     value = document.get(name)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise ValueError(f"{name} is no number")
+        raise WrongField(f"{name} is no number")
     return value
 
 
@@ -244,13 +255,13 @@ def _list(document: Document, name: str) -> list[Any]:
     value = document[name]
     if isinstance(value, list):
         return value
-    raise ValueError(f"{name} is no list")
+    raise WrongField(f"{name} is no list")
 
 
 def _texts(document: Document, name: str) -> tuple[str, ...]:
     values = _list(document, name)
     if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{name} holds more than texts")
+        raise WrongField(f"{name} holds more than texts")
     return tuple(value[:LONGEST_TEXT] for value in values)
 
 

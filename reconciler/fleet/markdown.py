@@ -33,7 +33,7 @@ def render_markdown(found: Report) -> str:
         f"### byok fleet report\n\n**{escape(words.headline(found))}**\n",
         _table("Identical plans", "machines | plan | which", map(_plan, found.plans)),
         _table("Drift", "machines | moved | by whom | which", map(_drift, found.drifts)),
-        _table("Why not", "machines | | why | way out | which", map(_trouble, found.troubles)),
+        _table("Troubles", "machines | | why | way out | which", map(_trouble, found.troubles)),
         *(
             _table(words.ring_name(ring), "key | at | machines | who has it yet", _keys(ring))
             for ring in rings[:KEYRINGS]

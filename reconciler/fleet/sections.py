@@ -61,7 +61,7 @@ def sections(found: Report) -> Iterator[str]:
     """Yield every part of a report that has something to tell."""
     yield from _section("Identical plans", _first(found.plans, _plan))
     yield from _section("Drift", _first(found.drifts, _drift))
-    yield from _section("Why not", _first(found.troubles, _trouble))
+    yield from _section("Troubles", _first(found.troubles, _trouble))
     for ring in found.keyrings:
         if ring.shared:
             yield from _section(words.ring_name(ring), _keys(ring))

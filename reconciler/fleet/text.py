@@ -54,7 +54,7 @@ def render_text(
 def _page(found: Report, most: int) -> Iterator[Line]:
     yield from _section("Identical plans", found.plans, _plan, most)
     yield from _section("Drift", found.drifts, _drift, most)
-    yield from _section("Why not", found.troubles, _trouble, most)
+    yield from _section("Troubles", found.troubles, _trouble, most)
     for ring in found.keyrings:
         if ring.shared:
             yield from _section(words.ring_name(ring), ring.prints, _keys(ring), most)
@@ -96,10 +96,10 @@ def _names(hosts: Iterable[str], most: int) -> Line:
 
 
 def _plan(one: Alike, most: int) -> Iterator[Line]:
-    done = "done" if one.done else ""
-    first, *others = words.alike(one)
-    yield _head(len(one.hosts), words.title(first[0]), _hue(first[0]), _beside(done, first[1]))
-    yield from _edits(first[0], most)
+    done = "done: " if one.done else ""
+    (change, why), *others = words.alike(one)
+    yield _head(len(one.hosts), f"{done}{words.title(change)}", _hue(change), why)
+    yield from _edits(change, most)
     for change, why in others:
         spans = (Span("    "), Span(words.title(change), _hue(change)), Span("  "))
         yield Line((*spans, Span(why, "dim")), hang=6)

@@ -1,14 +1,15 @@
-# make test, make demo: each works as the first command on a machine that has Python >= 3.11.
+# make test, make demo, make demo-fleet: each works as the first command on a machine that has Python >= 3.11.
 # PYTHON=/path/to/python chooses the interpreter; PYTEST_ARGS="-k name" goes to pytest.
 
 .DEFAULT_GOAL := check
-.PHONY: setup test unit lint check demo accounts bench fix lock clean
+.PHONY: setup test unit lint check demo demo-fleet accounts bench bench-fleet fix lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?=
 PYTEST_ARGS ?=
+FLEET_ARGS ?=
 
 setup: $(STAMP)
 
@@ -53,6 +54,14 @@ demo: $(STAMP)
 accounts: $(STAMP)
 	$(BIN)/python -m tests.simulators.demo sandbox-accounts --serve
 
+# A roll-out over twenty machines: real ssh users as root with openssh-server, else local connections.
+demo-fleet: $(STAMP)
+	$(BIN)/python -m tests.fleet.demo sandbox-fleet $(FLEET_ARGS)
+
+# A thousand hosts; some twenty minutes on two cores. FLEET_ARGS="--hosts 100 --forks 5,20" for less.
+bench-fleet: $(STAMP)
+	$(BIN)/python -m tests.fleet.bench $(FLEET_ARGS)
+
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/bench -s --timeout=0 $(PYTEST_ARGS)
 
@@ -66,4 +75,4 @@ lock: $(STAMP)
 		--generate-hashes --no-emit-index-url --no-annotate --no-header $(LOCK_ARGS) -q -o requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist sandbox sandbox-accounts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist sandbox sandbox-accounts sandbox-fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

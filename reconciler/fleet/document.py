@@ -69,7 +69,7 @@ def _host(one: Standing) -> dict[str, Any]:
     return {
         "host": one.host.name,
         "outcome": one.outcome.value,
-        "why": [why.what for why in one.why],
+        "why": [why.what for why in one.why] or ([told.why] if told and told.why else []),
         "user": (told.user if told else "") or None,
         "run": (told.run if told else "") or None,
         "exit": told.exit if told else None,

@@ -30,6 +30,8 @@ ENVELOPE: Final = "byok.host/1"
 REPORT: Final = "byok.fleet/1"
 OUTCOMES: Final = ("in_sync", "pending", "changed", "skipped", "failed", "unreachable")
 NO_RESULT: Final = "names no format: it is no result of byok"
+SHOWN: Final = 3
+"""Errors of a manifest that its failure is worded with."""
 LONGEST_NAME: Final = 255
 LONGEST_TEXT: Final = 2000
 """Characters of one foreign text that are kept."""
@@ -201,6 +203,10 @@ def _ref(entry: Document, part: str) -> str:
 
 def _error(document: Document, user: str) -> Failure:
     what, where = _text(document, "what"), _text(document, "where")
+    found = [
+        _text(d, "message") for d in document.get("diagnostics", []) if d["severity"] == "error"
+    ]
+    what = f"{what}: {'; '.join(found[:SHOWN])}" if found else what
     return Failure(
         _number(document, "exit"), _homeless(what, user), _way(document), _homeless(where, user)
     )

@@ -114,7 +114,7 @@ def reasons(host: Host, stood: Outcome) -> tuple[Failure, ...]:
 
 def _why(host: Host) -> Failure:
     told, error = host.told, host.error
+    if error and (not told or not told.why or error.what in told.why):
+        return error
     code = told.exit if told else None
-    if told and told.why:
-        return Failure(code, told.why, error.way_out if error else "")
-    return error or Failure(code, "it does not say why")
+    return Failure(code, (told.why if told else "") or "it does not say why")

@@ -199,6 +199,28 @@ def test_homes_of_many_people_are_one_failure():
     assert len(trouble.hosts) == 3
 
 
+def test_a_broken_manifest_is_one_failure_with_its_errors():
+    errors = [{"severity": "error", "message": f"wrong {n}"} for n in range(5)]
+    error = {**made.failed(3, "byok.yaml", "5 errors in the manifest", ""), "diagnostics": errors}
+    (trouble,) = told(made.envelope("a", "failed", exit=3, error=error)).troubles
+    assert trouble.failure.what == "5 errors in the manifest: wrong 0; wrong 1; wrong 2"
+
+
+def test_a_reason_that_repeats_the_failure_is_told_once():
+    error = made.failed(7, "/x/state.vscdb", "Cursor is running", "quit it")
+    why = "/x/state.vscdb: Cursor is running; quit it"
+    both = told(
+        made.envelope("a", "skipped", why=why, exit=7, error=error),
+        made.envelope("b", "skipped", why="not its turn", exit=7, error=error),
+        made.envelope("c", "pending", why="Cursor is running"),
+    )
+    assert {(t.failure.what, t.failure.way_out, t.hosts) for t in both.troubles} == {
+        ("Cursor is running", "quit it", ("a",)),
+        ("not its turn", "", ("b",)),
+    }
+    assert document(both)["hosts"][2]["why"] == ["Cursor is running"]
+
+
 # Files.
 
 

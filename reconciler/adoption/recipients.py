@@ -6,16 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reconciler.errors import SecretError, SecretProblem, UsageError
+from reconciler.secrets import sops_rules
 from reconciler.secrets.value import from_bytes
 
-CONFIG: Final = ".sops.yaml"
-_OTHERS: Final = frozenset(
-    {"pgp", "kms", "gcp_kms", "azure_keyvault", "hc_vault_transit_uri", "hckms"}
-)
-_AGE: Final = re.compile(r"age1[0-9a-z]{6,}")
+CONFIG: Final = sops_rules.NAME
 _SHORT: Final = 64 * 1024
 
 
@@ -30,7 +27,7 @@ class Chosen:
 
 def given(text: str) -> str:
     """Return a recipient from the command line. Raises UsageError for what is none."""
-    if _AGE.fullmatch(text):
+    if sops_rules.AGE.fullmatch(text):
         return text
     raise UsageError("--recipient", "is no age recipient", "give the public part: age1…")
 
@@ -49,8 +46,9 @@ def choose(
     A rule of ``.sops.yaml`` comes first, then ``asked``, then the age key that sops itself would
     use. Raises SecretError where there is none, or a rule names more than age recipients.
     """
-    config = _config(folder)
-    ruled = _ruled(config, folder / file) if config else ()
+    real = folder.resolve() / file
+    config = sops_rules.configuration(real)
+    ruled = _ruled(config, real) if config else ()
     if ruled and config:
         return Chosen(ruled, f"its rule in {config.name}", ruled=True)
     if asked:
@@ -74,50 +72,26 @@ def rules(recipients: Sequence[str]) -> str:
     )
 
 
-def _config(folder: Path) -> Path | None:
-    """Return the nearest configuration, as sops looks for it: upwards."""
-    real = folder.resolve()
-    return next((at / CONFIG for at in (real, *real.parents) if (at / CONFIG).is_file()), None)
-
-
 def exists(folder: Path) -> bool:
     """Tell whether sops finds a configuration from this folder."""
-    return _config(folder) is not None
+    return sops_rules.configuration(folder.resolve() / CONFIG) is not None
 
 
 def _ruled(config: Path, file: Path) -> tuple[str, ...]:
-    import yaml
-
     try:
-        found = yaml.safe_load(config.read_text(encoding="utf-8"))
-        rules = found.get("creation_rules") or []
-        rule = next((each for each in rules if _holds(each, config, file)), None)
-    except (OSError, ValueError, AttributeError, TypeError, re.error, yaml.YAMLError):
-        raise SecretError(
-            SecretProblem.REFUSED, str(config), "it cannot be read as rules of sops", "mend it"
-        ) from None
-    return _recipients(rule, config) if rule else ()
-
-
-def _holds(rule: Mapping[str, Any], config: Path, file: Path) -> bool:
-    pattern = rule.get("path_regex")
-    name = file.resolve().relative_to(config.resolve().parent).as_posix()
-    return not pattern or re.search(pattern, name) is not None
-
-
-def _recipients(rule: Mapping[str, Any], config: Path) -> tuple[str, ...]:
-    groups = rule.get("key_groups") or [rule]
-    age = groups[0].get("age") if len(groups) == 1 and isinstance(groups[0], Mapping) else None
-    named = age.split(",") if isinstance(age, str) else age or []
-    cleaned = tuple(str(each).strip() for each in named)
-    if not cleaned or _OTHERS & {*rule, *groups[0]} or not all(map(_AGE.fullmatch, cleaned)):
+        wish = sops_rules.wish(config, file)
+    except sops_rules.UnreadableRules as error:
+        raise SecretError(SecretProblem.REFUSED, str(config), str(error), "mend it") from None
+    if wish is None:
+        return ()
+    if not wish.simple:
         raise SecretError(
             SecretProblem.REFUSED,
             str(config),
             "its rule names recipients other than age, which byok makes no files for",
             "make the file yourself (sops edit FILE), then run byok init again",
         )
-    return cleaned
+    return tuple(sorted(wish.age))
 
 
 def _own(env: Mapping[str, str], platform: str, home: Path) -> tuple[Path, tuple[str, ...]]:
@@ -146,7 +120,9 @@ def _default(env: Mapping[str, str], platform: str, home: Path) -> Path:
 def _public(line: str) -> str:
     """Return the recipient of a line of an age key file, empty where it has none."""
     if line.startswith("#"):
-        found = re.search(rf"(?:public key|recipient): ({_AGE.pattern})", line, re.IGNORECASE)
+        found = re.search(
+            rf"(?:public key|recipient): ({sops_rules.AGE.pattern})", line, re.IGNORECASE
+        )
         return found[1] if found else ""
     if not line.startswith("AGE-SECRET-KEY-1"):
         return ""

@@ -29,13 +29,7 @@ REASON = "removed with all that this team wrote"
 @click.option("--recipient", multiple=True, metavar="AGE1…", help="An age key of the person's.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --plan: exit 2 when there is any.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 86400),
-    default=0,
-    metavar="SECONDS",
-    help="Wait this long for Cursor to quit.",
-)
+@options.waiting
 def offboard(
     *,
     person: str | None,

@@ -75,6 +75,17 @@ def approving(command: Command) -> Command:
     return _ORIGIN(command)
 
 
+def waiting(command: Command) -> Command:
+    """Add how long a command that writes to Cursor waits for it to quit, in seconds."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(0, 86400),
+        default=0,
+        metavar="SECONDS",
+        help="Wait this long for Cursor to quit.",
+    )(command)
+
+
 def lifting(command: Command) -> Command:
     """Add the flags that lift a safety rule once."""
     for option in reversed(_LIFTING):

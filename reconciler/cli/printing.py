@@ -12,12 +12,13 @@ from reconciler.cli.reading import screen
 
 @click.command()
 @options.common
-@click.argument("name", type=click.Choice(("manifest", "plan")), default="manifest")
+@click.argument("name", type=click.Choice(("manifest", "layer", "plan")), default="manifest")
 def schema(*, name: str) -> int:
-    """Print the JSON schema of the manifest, or of a saved plan."""
+    """Print the JSON schema of the manifest, of one of its layers, or of a saved plan."""
     from reconciler import schemas
 
-    screen().result(json.dumps(schemas.bundle(name), indent=2, ensure_ascii=False))
+    found = schemas.layer() if name == "layer" else schemas.bundle(name)
+    screen().result(json.dumps(found, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -45,13 +45,7 @@ DONE = {
 @click.option("--new-key", metavar="REF", help="Where the new key is, if the provider makes none.")
 @click.option("--without-cursor", is_flag=True, help="Leave Cursor on this machine out.")
 @click.option("--abandon", is_flag=True, help="Give up what is under way; the old key stays.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 86400),
-    default=0,
-    metavar="SECONDS",
-    help="Wait this long for Cursor to quit.",
-)
+@options.waiting
 def rotate(
     *,
     names: tuple[str, ...],

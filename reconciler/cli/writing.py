@@ -22,20 +22,12 @@ if TYPE_CHECKING:
     from reconciler.session import Session
     from reconciler.survey import Planned
 
-_WAIT = click.option(
-    "--wait",
-    type=click.FloatRange(0, 86400),
-    default=0,
-    metavar="SECONDS",
-    help="Wait this long for Cursor to quit.",
-)
-
 
 @click.command()
 @options.common
 @options.resolving
 @options.lifting
-@_WAIT
+@options.waiting
 @click.argument("file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 def apply(*, file: Path | None, wait: float) -> int:
     """Plan, ask, apply, read back and prove. With a saved PLAN it does not ask."""
@@ -54,7 +46,7 @@ def apply(*, file: Path | None, wait: float) -> int:
 @options.common
 @options.resolving
 @options.lifting
-@_WAIT
+@options.waiting
 def destroy(*, wait: float) -> int:
     """Remove everything this team's manifest wrote; what it adopted is released."""
     from reconciler.engine import apply_plan
@@ -71,7 +63,7 @@ def destroy(*, wait: float) -> int:
 @options.common
 @options.resolving
 @options.lifting
-@_WAIT
+@options.waiting
 @click.argument("run", metavar="[RUN]", required=False, type=click.IntRange(1))
 def rollback(*, run: int | None, wait: float) -> int:
     """Undo a run: the last one that changed something, or the one of this number."""

@@ -20,9 +20,6 @@ from reconciler.secrets.store import ELSEWHERE, unwritable
 from reconciler.session import Session
 from reconciler.systems.account import Values
 
-AGE = re.compile(r"age1[0-9a-z]{6,}")
-"""An age recipient, also a plugin's; SSH keys are none of these."""
-
 PEOPLE = "secrets/people"
 
 
@@ -61,7 +58,7 @@ def _file(person: str) -> str:
 
 def recipient(text: str) -> str:
     """Return an age recipient from the command line. Raises UsageError for what is none."""
-    if AGE.fullmatch(text):
+    if sops_rules.AGE.fullmatch(text):
         return text
     raise UsageError("--recipient", "is no age recipient", "give the public part: age1…")
 
@@ -95,7 +92,7 @@ def whom(session: Session, rotation: Rotation, name: str) -> Whom:
         what = f"nobody can tell for whom to encrypt {rotation.holder}'s new file"
         way_out = "give --recipient age1…, or a rule with path_regex for it in .sops.yaml"
         raise SecretError(Problem.REFUSED, where, what, way_out)
-    if wish.pgp or wish.others or not all(map(AGE.fullmatch, wish.age)):
+    if not wish.simple:
         what = f"rule {wish.number} of {wish.config.name} names more than age recipients"
         way_out = f"make the file yourself (sops edit {name}), or give --recipient age1…"
         raise SecretError(Problem.REFUSED, where, what, way_out)

@@ -17,6 +17,9 @@ LIMIT: Final = 1024 * 1024
 UP: Final = 100
 """Folders that sops goes up to find its configuration (config.FindConfigFile, 3.11)."""
 
+AGE: Final = re.compile(r"age1[0-9a-z]{6,}")
+"""An age recipient, also a plugin's; SSH keys are none of these."""
+
 _ODD: Final = re.compile(r"\[\[:|\\[pPQEzCG]|\(\?[^:isUm-]|\(\?P?[<=!]|\\[1-9]|[*+?}]\+")
 """What Go's RE2 and Python read differently, or only one of them knows."""
 
@@ -40,7 +43,8 @@ class UnreadableRules(Exception):
 class Wish:
     """The recipients that the first rule for a file names; ``others`` are kinds not compared.
 
-    ``narrow`` says that the rule has a ``path_regex``: one without is for every file.
+    ``narrow`` says that the rule has a ``path_regex``: one without is for every file. ``shared``
+    says that several groups of recipients are needed together.
     """
 
     config: Path
@@ -49,6 +53,13 @@ class Wish:
     pgp: frozenset[str]
     others: tuple[str, ...]
     narrow: bool = True
+    shared: bool = False
+
+    @property
+    def simple(self) -> bool:
+        """Whether it names age recipients and nothing else: byok makes files for those."""
+        more = self.pgp or self.others or self.shared
+        return bool(self.age) and not more and all(map(AGE.fullmatch, self.age))
 
 
 def configuration(file: Path) -> Path | None:
@@ -117,7 +128,8 @@ def _wish(config: Path, number: int, rule: Mapping[str, Any]) -> Wish:
     pgp = {fingerprint(name) for group in groups for name in _names(group.get("pgp"))}
     others = {_OTHERS[kind] for group in groups for kind in group if kind in _OTHERS}
     narrow = bool(rule.get("path_regex"))
-    return Wish(config, number, frozenset(age), frozenset(pgp), tuple(sorted(others)), narrow)
+    named = (frozenset(age), frozenset(pgp), tuple(sorted(others)))
+    return Wish(config, number, *named, narrow, shared=len(groups) > 1)
 
 
 def _names(given: Any) -> Iterator[str]:

@@ -39,7 +39,7 @@ print(hashlib.sha256(found.encode()).hexdigest() if found else "nothing")
 BUS = (
     '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"'
     ' "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">'
-    "<busconfig><type>session</type><listen>unix:dir={folder}</listen>"
+    "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>"
     '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
     '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
 )

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 _SUFFIX = ".schema.json"
 _INSTALLED = Path(__file__).with_name("_schemas")
 _CHECKOUT = Path(__file__).parent.parent / "schemas"
+_MAPS: Final = ("properties", "$defs")
+_TOGETHER: Final = (
+    "required",
+    "if",
+    "then",
+    "else",
+    "allOf",
+    "dependentRequired",
+    "minProperties",
+)
+"""What a schema asks to be there, or to go together."""
+
+_SECTIONS: Final = ("providers", "endpoints", "models", "budgets", "prices", "cursor_team")
+_ENTRIES: Final = ("openai", "anthropic", "google", "azure", "bedrock", "endpoint", "model")
+_MORE: Final = ("budget", "price", "policy")
 
 
 def folder() -> Path:
@@ -48,6 +64,42 @@ def bundle(name: str = "manifest") -> dict[str, Any]:
     inlined: dict[str, Any] = {}
     schema: dict[str, Any] = _inline(root, name, "", inlined)
     return {**schema, "$defs": {**schema.get("$defs", {}), **inlined}}
+
+
+def relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that asks for nothing to be there, nor for keys to go together.
+
+    That is for the whole to be asked, once all layers are merged.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name in _MAPS:
+            kept[name] = {each: relaxed(below) for each, below in value.items()}
+        elif name not in _TOGETHER:
+            kept[name] = relaxed(value) if isinstance(value, dict) else value
+    return kept
+
+
+def layer() -> dict[str, Any]:
+    """Return the schema of one layer, for editors: incomplete, and null may take back.
+
+    What is taken back is an entry, or a key of one.
+    """
+    schema = relaxed(bundle())
+    sections = [schema["properties"][name] for name in _SECTIONS]
+    for node in (*sections, *(schema["$defs"][name] for name in (*_ENTRIES, *_MORE))):
+        named = node.get("properties", {})
+        node.update(
+            {"properties": {n: _or_null(each) for n, each in named.items()}} if named else {}
+        )
+        if isinstance(node.get("additionalProperties"), dict):
+            node["additionalProperties"] = _or_null(node["additionalProperties"])
+    return {**schema, "title": "byok manifest, version 1: one layer of several"}
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"description": schema["description"]} if "description" in schema else {}
+    return {**said, "anyOf": [dict(schema), {"type": "null"}]}
 
 
 def _inline(node: Any, name: str, base: str, into: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 MAX_ERRORS: Final = 1_000
 SECTIONS: Final = ("providers", "endpoints", "models", "budgets")
 
-_MAPS: Final = ("properties", "$defs")
-_TOGETHER: Final = (
-    "required",
-    "if",
-    "then",
-    "else",
-    "allOf",
-    "dependentRequired",
-    "minProperties",
-)
 _VERSION: Final = re.compile(r"1(\.(0|[1-9][0-9]{0,5}))?")
 
 
@@ -96,21 +86,7 @@ def _compiled(part: bool = False) -> Any:  # noqa: FBT001, FBT002 - a key of the
 
 
 def _schema(part: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
-    return relaxed(schemas.bundle()) if part else schemas.bundle()
-
-
-def relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema that asks for nothing to be there, nor for keys to go together.
-
-    That is for the whole to be asked, once all layers are merged.
-    """
-    kept: dict[str, Any] = {}
-    for name, value in schema.items():
-        if name in _MAPS:
-            kept[name] = {each: relaxed(below) for each, below in value.items()}
-        elif name not in _TOGETHER:
-            kept[name] = relaxed(value) if isinstance(value, dict) else value
-    return kept
+    return schemas.relaxed(schemas.bundle()) if part else schemas.bundle()
 
 
 def _failing(data: Any, compiled: Any) -> Any:

@@ -102,11 +102,10 @@ class Moving:
             self._note(name, folder, name)
             return name
         try:
-            way = Path(os.path.relpath(folder, self.folder)).as_posix()
+            seen = Path(os.path.relpath(folder / inner, self.folder)).as_posix()
         except ValueError:  # Windows, from one drive to another
             what = "this file lies on another drive than the manifest, which cannot name it"
             raise ValueError(what) from None
-        seen = posixpath.normpath(posixpath.join(way, inner))
         self._note(seen, folder, inner)
         return seen
 

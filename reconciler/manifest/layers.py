@@ -169,10 +169,9 @@ def _unreadable(error: Exception) -> Unusable:
 
 
 def _shown(name: str, beside: str, real: Path) -> str:
-    """Return a file's name as seen from where the run began, shortened where that stays true."""
-    joined = os.path.join(os.path.dirname(beside), name)  # noqa: PTH118, PTH120 - text, kept as written
-    short = os.path.normpath(joined)
+    """Return a file's name as seen from where the run began; in full where links mislead."""
+    short = os.path.normpath(Path(beside).parent / name)
     try:
-        return short if Path(short).resolve() == real else joined
+        return short if Path(short).resolve() == real else str(real)
     except (OSError, RuntimeError):
-        return joined
+        return str(real)

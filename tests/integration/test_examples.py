@@ -108,7 +108,13 @@ def options(request, tmp_path, monkeypatch) -> Iterator[Options]:
     cursor = tmp_path / "cursor"
     create_fresh_profile(cursor)
     monkeypatch.chdir(folder)
-    found = Options(Path("byok.yaml"), cursor_dir=cursor, state_dir=state, offline=True)
+    found = Options(
+        Path("byok.yaml"),
+        overlays=tuple(Path(name) for name in world.get("overlays", ())),
+        cursor_dir=cursor,
+        state_dir=state,
+        offline=True,
+    )
     if world.get("applied"):
         apply(found)
     settle(cursor, world)

@@ -117,6 +117,6 @@ def test_every_code_is_explained_and_every_code_that_is_raised_is_tested():
     assert raised <= {*CODES, *DOCTORS}
     headings = re.findall(r"^### (BYOK\d{3}): (.+)$", told, re.MULTILINE)
     assert dict(headings) == dict(CODES)
-    assert [code for code in raised if code not in tests] == []
+    assert [code for code in raised if code in CODES and code not in tests] == []
     for code, text in re.findall(r"^### (BYOK\d{3}).*\n\n(.+)$", told, re.MULTILINE):
         assert len(text) > 60 or code == "BYOK124"

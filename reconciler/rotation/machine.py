@@ -47,7 +47,7 @@ def finished(desk: Desk, rotation: Rotation) -> bool:
 
 
 def _set_back(desk: Desk, rotation: Rotation) -> bool:
-    return rotation.old != {} and equal(desk.stored(rotation), desk.copies(rotation, "old"))
+    return rotation.old != {} and dict(desk.prints(desk.stored(rotation))) == dict(rotation.old)
 
 
 def _begin(desk: Desk, rotation: Rotation) -> Rotation:
@@ -78,17 +78,26 @@ def _make(desk: Desk, rotation: Rotation) -> Rotation:
         raise UsageError(_where(rotation), desk.issuer.why, "give it back, or --abandon")
     if rotation.old and not _set_back(desk, rotation):
         raise _another(rotation)
+    desk.issuer.forget()
+    if desk.issuer.disturbs:
+        _refuse_moved(desk, rotation)
     kept = desk.copies(rotation, "new")
-    if kept:
-        desk.issuer.forget()
-        if id_ := desk.issuer.identify(kept):
-            return _got(desk, rotation, kept, id_)
+    if kept and (id_ := desk.issuer.identify(kept)):
+        return _got(desk, rotation, kept, id_)
     for orphan in orphans(desk, rotation):
         if desk.issuer.revoke is not None:
             desk.issuer.revoke(orphan)
     made = desk.issuer.make(ordered(rotation))
     _fits(rotation, made.values)
     return _got(desk, rotation, made.values, made.id)
+
+
+def _refuse_moved(desk: Desk, rotation: Rotation) -> None:
+    """Raise SafetyStop where places changed hands: the idle one may be in use by now."""
+    if desk.issuer.identify(desk.copies(rotation, "old")) != rotation.old_id:
+        what = "the old key no longer is in its place at the provider: somebody else made keys anew"
+        way_out = "give it up with --abandon, and store a key that lives"
+        raise SafetyStop(_where(rotation), what, way_out)
 
 
 def orphans(desk: Desk, rotation: Rotation) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from reconciler.engine import apply_plan
@@ -43,7 +44,7 @@ def place(desk: Desk, rotation: Rotation) -> None:
     if outcome.failed:
         raise outcome.failed[0].error
     if outcome.signal is not None:
-        raise ProviderError(str(at), "interrupted before it was written", "run it again")
+        signal.raise_signal(outcome.signal)  # the whole run is to end, and not this step alone
     if not holds(desk, rotation, desk.copies(rotation, "new")):
         what = "was applied, and Cursor does not hold the new key"
         raise ProviderError(str(at), what, "run byok plan", kind=Problem.UNPROVED)

@@ -101,11 +101,12 @@ def tasks(
 
 
 def _task(session: Session, name: str, open_desk: Open, under_way: Rotation | None) -> Task:
-    try:
-        desk = open_desk(name)
-        key = None if under_way else wanted(session, name, desk)
-    except ByokError as error:
-        return Task(name, error=error)
+    desk = caught(partial(open_desk, name))
+    if isinstance(desk, ByokError):
+        return Task(name, error=desk)
+    key = None if under_way else caught(partial(wanted, session, name, desk))
+    if isinstance(key, ByokError):
+        return Task(name, error=key)
     return Task(name, desk, under_way, key)
 
 
@@ -118,9 +119,15 @@ def _due(session: Session, open_desk: Open, known: set[str]) -> Iterator[Task]:
         if task is None or _keyless(task.error):
             continue
         if task.key is not None and age(task.key) > limit:
-            yield replace(task, error=caught(partial(refuse_storeless, session, task.key)))
+            yield replace(task, error=caught(partial(_refuse, session, task)))
         elif task.error is not None:
             yield task
+
+
+def _refuse(session: Session, task: Task) -> None:
+    if task.key is not None and task.desk is not None:
+        refuse_storeless(session, task.key)
+        refuse_harm(session, task.desk, task.key)
 
 
 def _keyless(error: ByokError | None) -> bool:
@@ -199,7 +206,10 @@ def _taken(session: Session, task: Task, choice: Choice, stop: Stop) -> Ended:
         if choice.dropping:
             return Ended(task.system, abandon(desk, rotation))
         while stop.signal is None and not finished(desk, rotation):
-            rotation = advance(desk, rotation)
+            step = caught(partial(advance, desk, rotation))
+            if isinstance(step, ByokError):
+                raise step
+            rotation = step
     except ByokError as error:
         return Ended(task.system, rotation and _on_record(desk, rotation), error)
     return Ended(task.system, rotation)

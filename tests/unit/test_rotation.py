@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from reconciler.secrets import Secret, sops
 from reconciler.survey import make_plan
 from reconciler.systems.account import Trial
 from tests.rotating import Bench, Killed, prepare
+from tests.simulators.server import Response
 from tests.simulators.world import world
 
 pytest.importorskip("pyrage", reason="needs pyrage, to make age keys")
@@ -700,3 +702,65 @@ def test_the_old_key_is_no_new_one_on_the_way_either(bench, monkeypatch):
     (ended,) = bench.rotate("openai", grace=0, source="file://mine")
     assert isinstance(ended.error, UsageError)
     assert ended.rotation.stage is Stage.ORDERED
+
+
+def test_a_slot_is_left_alone_where_the_old_key_is_in_none_by_now(bench):
+    """Another controller, with a ledger and a store of its own, has its key in the idle slot."""
+    killed_at(bench, "azure", "making")
+    theirs = {"key1": "made" * 8, "key2": "anew" * 8}
+    bench.here.azure.keys.update(theirs)
+    (ended,) = bench.rotate("azure")
+    assert isinstance(ended.error, SafetyStop)
+    assert bench.here.azure.keys == theirs
+
+
+def test_one_key_that_may_not_be_made_anew_keeps_no_other_from_its_turn(bench, monkeypatch):
+    import reconciler.rotation.run as module
+
+    monkeypatch.setattr(module, "age", lambda _: 1000)
+    ended = {one.system: one for one in bench.rotate(due=True, grace=0, allow_irreversible=False)}
+    assert ended["openai"].rotation.stage is Stage.DONE
+    assert isinstance(ended["azure"].error, SafetyStop)
+
+
+def test_an_answer_that_nobody_foresaw_stops_its_own_rotation_only(bench):
+    def strange(rotation):
+        if rotation.stage is Stage.MAKING and rotation.system == "google":
+            body = {"keys": [{"displayName": "without a name"}]}
+            bench.here.google.inject(
+                "answer", method="GET", path="*/keys", times=9, response=Response(200, body)
+            )
+
+    google, openai = bench.rotate("google", "openai", grace=0, kill=strange)
+    assert isinstance(google.error, ProviderError)
+    assert openai.rotation.stage is Stage.DONE
+
+
+def test_copies_that_nobody_can_open_keep_both_keys_alive(bench, monkeypatch):
+    import reconciler.rotation.desk as module
+
+    bench.rotate("openai", grace=HOUR)
+
+    def closed(*_):
+        raise SecretError(SecretProblem.NOT_DECRYPTABLE, "snapshot", "is closed")
+
+    monkeypatch.setattr(module, "open_kept", closed)
+    bench.clock.pause(2 * HOUR)
+    (ended,) = bench.rotate("openai")
+    assert isinstance(ended.error, SecretError)
+    assert len(OPENAI.live(bench)) == 2
+
+
+def test_a_signal_that_comes_while_cursor_is_written_ends_the_run_after_that(bench, monkeypatch):
+    import reconciler.rotation.placing as module
+
+    apply = module.apply_plan
+
+    def interrupted(*args, **more):
+        planned, outcome = apply(*args, **more)
+        return planned, replace(outcome, signal=signal.SIGTERM)
+
+    monkeypatch.setattr(module, "apply_plan", interrupted)
+    ended = bench.rotate("openai", "gateway", grace=0)
+    assert [one.system for one in ended] == ["openai"]
+    assert (ended[0].error, ended[0].rotation.stage) == (None, Stage.PLACED)

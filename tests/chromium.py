@@ -133,6 +133,17 @@ class Browser:
         ]
 
 
+def _pipe() -> tuple[int, int]:
+    """Return a pipe whose ends have high numbers, that none is in another's way."""
+    import fcntl
+
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 64) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high[0], high[1]
+
+
 @contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
     """Run a Chromium of its own with an empty profile; it ends with the context."""
@@ -141,10 +152,10 @@ def browser(profile: Path) -> Iterator[Browser]:
         "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
         f"--user-data-dir={profile}", "--password-store=basic", "--remote-debugging-pipe",
     ]  # fmt: skip
-    theirs_in, ours_out = os.pipe()
-    ours_back, theirs_out = os.pipe()
+    theirs_in, ours_out = _pipe()
+    ours_back, theirs_out = _pipe()
     # The browser reads its third and writes its fourth descriptor; a shell puts them there.
-    join = f'exec 8<&{theirs_in} 9>&{theirs_out}; exec 3<&8 4>&9 8<&- 9>&-; exec "$@"'
+    join = f'exec 3<&{theirs_in} 4>&{theirs_out} {theirs_in}<&- {theirs_out}>&-; exec "$@"'
     with subprocess.Popen(
         ["/bin/bash", "-c", join, "bash", *command],
         pass_fds=(theirs_in, theirs_out),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +30,8 @@ class Facts:
 
 def machine() -> Facts:
     """Return the facts of this machine; asks no name server."""
+    import socket
+
     return Facts(_SYSTEMS.get(sys.platform, sys.platform), socket.gethostname(), _user())
 
 
@@ -39,6 +39,8 @@ def _user() -> str:
     """Return whose rights we have; the environment may name another, and is asked last."""
     try:
         if sys.platform == "win32":
+            import getpass
+
             return getpass.getuser()
         import pwd
 

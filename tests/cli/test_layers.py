@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import SecretError
+from reconciler.manifest import load
 from reconciler.sandbox import encrypted
+from reconciler.secrets import Secret
+from reconciler.secrets.reader import Reader
+from reconciler.secrets.reference import parse
+from reconciler.secrets.store import store, unwritable
 
 OVER = "models:\n  acme-new: { provider: openai, custom: true }\n  gpt-4o: { enabled: false }\n"
 
@@ -221,3 +227,21 @@ def test_help_tells_of_overlays(byok):
         assert "--overlay" in byok(command, "--help").out
     assert "--effective" in byok("validate", "--help").out
     assert Path(byok.box.manifest).exists()
+
+
+def test_a_new_key_goes_into_the_sops_file_of_the_base_that_names_it(fleet, monkeypatch):
+    byok, old = fleet
+    for name, value in byok.environment({}).items():
+        monkeypatch.setenv(name, value)
+    found = load(byok.box.manifest)
+    [ref] = found.providers["anthropic"].secrets["key"]
+    assert unwritable(ref, found.folder, found.homes) == ""
+    new = "sk-ant-" + "api03-" + "Y" * 93 + "AA"
+
+    store({ref: Secret(new)}, folder=found.folder, homes=found.homes)
+
+    reader = Reader(folder=found.folder, snapshot=lambda _: Secret(""), homes=found.homes)
+    assert reader.read(parse(ref)).expose() == new != old
+    lost = "sops://../base/secrets/none.enc.yaml#/a"
+    with pytest.raises(SecretError, match="outside"):
+        store({lost: Secret(new)}, folder=found.folder, homes=found.homes)

@@ -114,7 +114,7 @@ def moved(until: str) -> dict[str, Any]:
 def doctor(*checks: tuple[str, str, str, str]) -> dict[str, Any]:
     rows = [
         {"check": check, "state": state, "code": code, "what": what}
-        | {"cause": "", "fix": "see docs", "where": ""}
+        | {"cause": "", "fix": "give it back to its owner", "where": ""}
         for code, check, state, what in checks
     ]
     return {"format": "byok.doctor/1", "checks": rows, "summary": {}}
@@ -201,7 +201,7 @@ def results(count: int, seed: int = 5) -> Iterator[dict[str, Any]]:
         if one["byok"] is not None:
             one["cursor"] = turn.choices(["2.6.1", "2.5.9", None], [85, 13, 2])[0]
             one["byok"] = turn.choices(["0.1.0", "0.0.9"], [97, 3])[0]
-            bad = ("BYOK203", "cursor/database", "warning", "is 1.2 GB")
+            bad = ("BYOK203", "cursor/database", "problem", "cannot be opened (permission denied)")
             one["doctor"] = doctor(*[bad] * (turn.random() < 0.05))
         yield one
 

@@ -32,6 +32,8 @@ FORMATS = (
     "status",
     "history",
     "doctor",
+    "fleet",
+    "host",
     "cost",
     "cost-estimate",
     "explain",
@@ -204,7 +206,16 @@ def test_every_example_of_a_manifest_loads(page, text):
 
 @pytest.mark.parametrize(
     "page",
-    ["manifest.md", "secrets.md", "cursor.md", "commands.md", "doctor.md", "watch.md", "keys.md"],
+    [
+        "manifest.md",
+        "secrets.md",
+        "cursor.md",
+        "commands.md",
+        "doctor.md",
+        "watch.md",
+        "keys.md",
+        "fleet-report.md",
+    ],
 )
 def test_prose_is_wrapped(page):
     prose = FENCE.sub("", read(page)).splitlines()

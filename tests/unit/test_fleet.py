@@ -428,6 +428,12 @@ def test_it_is_what_it_was(fleet, name, render):
     assert render(fleet) == file.read_text(encoding="utf-8")
 
 
+def test_the_example_of_the_documents_is_what_it_prints():
+    page = (HERE.parents[1] / "docs" / "fleet-report.md").read_text(encoding="utf-8")
+    example = page.split("$ byok fleet report byok-results\n")[1].split("```")[0]
+    assert render_text(told(*made.results(40)), width=100) == example
+
+
 @pytest.mark.parametrize("width", [20, 40, 60, 100])
 @pytest.mark.parametrize("detail", [False, True])
 def test_no_line_is_wider_than_asked(fleet, width, detail):

@@ -83,25 +83,18 @@ machine:
 
 import os
 import platform
-import subprocess
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.byok.cursor.plugins.module_utils import asking, byok, surroundings
+from ansible_collections.byok.cursor.plugins.module_utils import (
+    asking,
+    byok,
+    pythons,
+    surroundings,
+)
 
 QUESTIONS = sorted(asking.QUESTIONS)
-PYTHONS = ("python3.13", "python3.12", "python3.11", "python3.14", "python3", "python")
-PLACES = (
-    "/usr/bin",
-    "/usr/local/bin",
-    "/opt/homebrew/bin",
-    "/opt/local/bin",
-    "/Library/Frameworks/Python.framework/Versions/Current/bin",
-    "~/.local/bin",
-    "~/.pyenv/shims",
-)
 SESSION = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
-FITS = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 
 
 def main():
@@ -145,7 +138,7 @@ def main():
         "installed": marker(home),
         "identity": identity(env),
         "session": {name: env[name] for name in SESSION if env.get(name)},
-        "python": usable(params["python"], env) if params["find_python"] else None,
+        "python": pythons.usable(params["python"], env) if params["find_python"] else None,
     }
     module.exit_json(changed=False, failures=failures, machine=machine, **found)
 
@@ -191,35 +184,6 @@ def identity(env):
         own = ("Library/Application Support",) if sys.platform == "darwin" else (".config",)
         folder = os.path.join(env["HOME"], *own)
     return os.path.join(folder, "sops", "age", "keys.txt")
-
-
-def usable(first, env):
-    """Return the path of a Python >= 3.11 that can make environments, None where there is none."""
-    folders = [f for f in env.get("PATH", "").split(os.pathsep) if os.path.isabs(f)]
-    folders += [os.path.expanduser(place) for place in PLACES]
-    seen = [first] if first else [os.path.join(f, name) for name in PYTHONS for f in folders]
-    for path in dict.fromkeys(seen):
-        if os.path.isfile(path) and os.access(path, os.X_OK) and fits(path, env):
-            return path
-    return None
-
-
-def fits(path, env):
-    """Tell whether a Python is new enough and whole."""
-    try:
-        return (
-            subprocess.call(
-                [path, "-c", FITS],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=20,
-            )
-            == 0
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
 
 
 if __name__ == "__main__":

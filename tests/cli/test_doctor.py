@@ -365,6 +365,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     (no_rule, "BYOK236", "add a rule"),
     (abandoned_sops, "BYOK231", "first on PATH"),
     (no_keyring, "BYOK237", "start a keyring"),
+    (no_keyring, "BYOK241", "start a keyring"),
     (unset_variable, "BYOK240", "set NO_SUCH_KEY_HERE"),
     (no_such_pointer, "BYOK240", "sops edit"),
     (shared_file, "BYOK242", "chmod 600"),

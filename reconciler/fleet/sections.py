@@ -200,5 +200,6 @@ def _waiting(one: tuple[str, tuple[str, ...]], number: int) -> str:
 def _unread(unread: Iterable[Unread]) -> Iterator[str]:
     lines = [f"<tr><td><code>{text(u.file)}</code></td><td>{text(u.why)}</td></tr>" for u in unread]
     if lines:
-        yield '<table class="wide stack"><thead><tr><th>File</th><th>Why</th></tr></thead><tbody>'
+        head = "<tr><th>File</th><th>Why</th></tr>"
+        yield f'<table class="wide files stack"><thead>{head}</thead><tbody>'
         yield from (*lines, "</tbody></table>")

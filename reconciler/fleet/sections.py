@@ -78,7 +78,8 @@ def _first(groups: Sequence[Group], draw: Callable[[Group, int], str]) -> Iterat
     drawn = [draw(group, number) for number, group in enumerate(groups[:MOST], 1)]
     yield from drawn[:OPEN]
     if drawn[OPEN:]:
-        yield f"<details><summary>{len(drawn) - OPEN} smaller ones</summary>"
+        more = len(drawn) - OPEN
+        yield f"<details><summary>{more} smaller one{'s' if more > 1 else ''}</summary>"
         yield from (*drawn[OPEN:], "</details>")
     if len(groups) > MOST:
         yield f'<p class="soft">and {len(groups) - MOST:,} more: search the list below.</p>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ def replace(draft: Path, real: Path) -> None:
 
 
 def _give(draft: Path, real: Path) -> None:
-    if os.name == "posix" and real.exists():
+    if sys.platform != "win32" and real.exists():
         was, now = real.stat(), draft.stat()
         if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
             with contextlib.suppress(OSError):  # only root may give a file away

@@ -73,16 +73,18 @@ class Story:
         self.play("apply", "--limit", "canary")
         self.say("Then everybody: one, a tenth, all. We know of the six: up to 40 % may fail.")
         self.play("apply", "-e", KNOWN, trouble=True)
-        self.report(last=1)
+        self.report(section="Troubles")
         self.say("Twice equals once: changed=0 everywhere.")
         again = self.play("apply", "-e", KNOWN, trouble=True)
         if changed := [host for host, count in again.items() if count["changed"]]:
             self.wrong.append(f"changed twice: {changed}")
-        self.say("Somebody merges a manifest that would change half of everything: it stops.")
-        kept = self.base.read_text()
-        self.base.write_text(
-            kept.replace("provider: anthropic, ", "provider: anthropic, enabled: false, ")
+        self.say(
+            "Somebody merges a manifest that changes a third of everything: the canary stops it."
         )
+        kept = self.base.read_text()
+        more = kept.replace("o1: { provider: openai, enabled: false }", "o1: { provider: openai }")
+        off = "gpt-4o: { provider: openai, enabled: false }"
+        self.base.write_text(more.replace("gpt-4o: { provider: openai }", off))
         self.play("apply", trouble=True)
         print(self.ground.result(self.ground.person(1))["why"])
         self.base.write_text(kept)
@@ -117,14 +119,17 @@ class Story:
             print(f"{done.stdout}{done.stderr}", file=sys.stderr)
         return found
 
-    def report(self, *words: str, last: int = 0) -> None:
-        """Print the report, or its last lines."""
+    def report(self, *words: str, section: str = "") -> None:
+        """Print the report, or one section of it."""
         argv = ["fleet", "report", "results", *words]
-        print(f"$ byok {' '.join(argv)}{f' | tail -{last}' if last else ''}", flush=True)
+        some = f" | sed -n '/^{section}/,/^$/p'" if section else ""
+        print(f"$ byok {' '.join(argv)}{some}", flush=True)
         byok = [sys.executable, "-m", "reconciler", *argv]
-        pipe = subprocess.PIPE if last else None
+        pipe = subprocess.PIPE if section else None
         done = subprocess.run(byok, cwd=self.ground.ops, check=False, stdout=pipe, text=True)
-        print("\n".join((done.stdout or "").splitlines()[-last:]) if last else "", flush=True)
+        if section:
+            found = re.search(rf"^{section}\n(?:.+\n)+", done.stdout, re.MULTILINE)
+            print(found[0] if found else done.stdout, flush=True)
         if done.returncode:
             self.wrong.append(f"the report ended with {done.returncode}")
 

@@ -40,6 +40,8 @@ class Ground:
     remote: bool
     programs: Path
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    """What must be found in no output: the keys that were made up."""
 
     @property
     def ops(self) -> Path:
@@ -129,6 +131,7 @@ def write_secrets(ground: Ground, recipients: Mapping[Person, str]) -> None:
     folder.mkdir()
     everyone = ",".join(recipients.values())
     common = {name: keys[name] for name in ("openai", "anthropic")}
+    ground.secrets.extend(keys[name]["key"] for name in ("openai", "anthropic", "google"))
     common["fingerprints"] = {"key": token_hex(32)}
     (folder / "team.enc.yaml").write_text(encrypted(common, everyone))
     few = ",".join(recipients[person] for person in data_team(ground.people)) or everyone
@@ -218,7 +221,9 @@ def fleet_variables(ground: Ground) -> dict[str, Any]:
         "cursor_byok_version": __version__,
     }
     if not ground.remote:
-        return common | {"ansible_connection": "local"}
+        # which Python Ansible finds by itself may be a shim that starts none
+        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        return common | here
     ssh = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
     key = str(ground.folder / "ssh/id")
     return common | {"ansible_ssh_private_key_file": key, "ansible_ssh_common_args": ssh}

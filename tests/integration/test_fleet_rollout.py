@@ -1,0 +1,148 @@
+"""The example of a fleet, rolled out: separate users over real sshd, bad machines among them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleet import mishaps, private
+from tests.fleet.demo import recap
+from tests.fleet.ground import Ground, link, made
+from tests.fleet.people import by_hand, settings
+
+NOT_HERE = private.why_not()
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+over_ssh = pytest.mark.skipif(bool(NOT_HERE), reason=NOT_HERE or "-")
+
+
+def play(ground: Ground, name: str, *words: str) -> tuple[dict[str, dict[str, int]], str, int]:
+    done = ground.play(name, *words, capture_output=True)
+    said = done.stdout + done.stderr
+    kept = "".join(path.read_text() for path in ground.results.iterdir())
+    assert not [secret for secret in ground.secrets if secret in said or secret in kept]
+    return recap(done.stdout), said, done.returncode
+
+
+def outcomes(ground: Ground) -> list[str]:
+    return [ground.result(person)["outcome"] for person in ground.people]
+
+
+def changes(ground: Ground, number: int) -> dict[str, str]:
+    plan = ground.result(ground.person(number))["plan"]
+    return {change["address"]: change["cause"] for change in plan["changes"]}
+
+
+def report(ground: Ground, *words: str) -> str:
+    argv = [sys.executable, "-m", "reconciler", "fleet", "report", "results", *words]
+    done = subprocess.run(argv, cwd=ground.ops, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def tables() -> dict[str, Any]:
+    """What of this machine a rig could have changed."""
+    names = ("/etc/passwd", "/etc/group", "/etc/shadow", "/proc/self/mounts")
+    found: dict[str, Any] = {name: Path(name).read_bytes() for name in names}
+    return found | {"/run/sshd": Path("/run/sshd").exists()}
+
+
+@pytest.fixture
+def ssh() -> Iterator[Ground]:
+    before = tables()
+    with made(4, remote=True) as ground:
+        folder = ground.folder
+        yield ground
+    assert not folder.exists()
+    assert tables() == before
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in lines if os.fsencode(folder) in line]
+
+
+@over_ssh
+def test_plan_roll_out_drift_and_repair(ssh):
+    link(ssh.person(2), None)  # the role is to install byok there
+
+    _, _, code = play(ssh, "plan", "-vvv")
+    assert (code, outcomes(ssh)) == (0, ["pending"] * 4)
+    assert changes(ssh, 1)["cursor/provider/openai"] == "new"
+    assert "cursor/provider/google" not in changes(ssh, 1)
+    assert "cursor/provider/google" in changes(ssh, 4)  # the data team's
+    assert not any(person.state.exists() for person in ssh.people[1:2])
+    assert "useOpenAIKey" not in settings(ssh.person(1))
+
+    found, _, code = play(ssh, "apply")
+    assert (code, outcomes(ssh)) == (0, ["changed"] * 4)
+    assert all(count["changed"] for count in found.values())
+    for person in ssh.people:
+        assert settings(person)["useOpenAIKey"] is True
+        assert {path.lstat().st_uid for path in person.home.rglob("*")} == {person.uid}
+
+    found, _, code = play(ssh, "apply")
+    assert (code, outcomes(ssh)) == (0, ["in_sync"] * 4)
+    assert [count["changed"] for count in found.values()] == [0] * 4
+
+    by_hand(ssh.person(3), openai=False, model_on="o1")
+    _, _, code = play(ssh, "plan")
+    assert (code, outcomes(ssh)) == (0, ["in_sync", "in_sync", "pending", "in_sync"])
+    assert changes(ssh, 3) == {"cursor/model/o1": "drift", "cursor/provider/openai": "drift"}
+    assert settings(ssh.person(3))["useOpenAIKey"] is False  # a plan only reads
+    assert "4 machines: 3 in sync, 1 drifted." in report(ssh)
+
+    _, _, code = play(ssh, "apply", "--limit", "dev-003")
+    assert (code, outcomes(ssh)) == (0, ["in_sync", "in_sync", "changed", "in_sync"])
+    assert settings(ssh.person(3))["useOpenAIKey"] is True
+
+
+@over_ssh
+def test_a_bad_machine_hides_no_other_and_is_named(ssh):
+    """First the canary stops what is too much; then everybody has a trouble but the last."""
+    _, said, code = play(ssh, "apply", "-e", "cursor_byok_expected_changes=2")
+    assert code == 2
+    assert "stopped before anything was applied" in said
+    assert outcomes(ssh) == ["skipped"] * 4
+    assert "6 changes where at most 2 were expected" in said
+    assert "useOpenAIKey" not in settings(ssh.person(1))
+
+    mishaps.without_age_key(ssh, ssh.person(1))
+    play(ssh, "apply", "-e", '{"cursor_byok_serial": [1, 3]}')
+    assert outcomes(ssh) == ["failed", "skipped", "skipped", "skipped"]  # the canary failed
+    assert "before this host's turn" in ssh.result(ssh.person(4))["why"]
+    assert "useOpenAIKey" not in settings(ssh.person(4))
+
+    mishaps.unreachable(ssh, ssh.person(2))
+    with mishaps.cursor_running(ssh, ssh.person(3)):
+        _, _, code = play(ssh, "apply", "-e", '{"cursor_byok_serial": "100%"}')
+    assert code != 0
+    assert outcomes(ssh) == ["failed", "unreachable", "skipped", "changed"]
+    told = report(ssh)
+    for number, why in ((1, "age key"), (2, "Connection refused"), (3, "Cursor is running")):
+        assert why in ssh.result(ssh.person(number))["why"]
+        assert why in told
+    assert "4 machines: 1 changed, 1 skipped, 1 failing, 1 unreachable." in told
+    assert settings(ssh.person(4))["useOpenAIKey"] is True
+    assert "useOpenAIKey" not in settings(ssh.person(3))
+
+    mishaps.without_sops(ssh, ssh.person(1))
+    mishaps.old_python(ssh, ssh.person(2))
+    ssh.variables["dev-002"].pop("ansible_port")
+    ssh.variables["dev-002"] |= {"ansible_host": ssh.person(2).address}
+    mishaps.read_only(ssh, ssh.person(3))
+    play(ssh, "apply", "-e", '{"cursor_byok_serial": "100%"}')
+    assert outcomes(ssh) == ["failed", "failed", "failed", "in_sync"]
+    for number, why in ((1, "sops is not installed"), (2, "Python 3.11"), (3, "cannot be")):
+        assert why in ssh.result(ssh.person(number))["why"]
+
+
+def test_by_local_connections():
+    with made(2, remote=False) as ground:
+        _, _, code = play(ground, "apply")
+        assert (code, outcomes(ground)) == (0, ["changed"] * 2)
+
+        found, _, code = play(ground, "apply")
+        assert (code, outcomes(ground)) == (0, ["in_sync"] * 2)
+        assert [count["changed"] for count in found.values()] == [0] * 2

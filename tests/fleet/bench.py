@@ -14,6 +14,7 @@ import platform
 import re
 import resource
 import shlex
+import subprocess
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fleet.ground import Ground, made
+from tests.fleet.ground import Ground, link, made
 
 WRAPPER = """\
 #!/bin/sh
@@ -126,23 +127,48 @@ def measured(
     return Figures(what, hosts, *shares, wall, memory.peak, size, code)
 
 
+def alone(ground: Ground) -> None:
+    """Print what single commands of byok cost on the last host, which no play has touched."""
+    person = ground.people[-1]
+    env = {**os.environ, "BYOK_OFFLINE": "1", "SOPS_AGE_KEY_FILE": str(person.age_keys)}
+    places = ["--cursor-dir", str(person.cursor), "--state-dir", str(person.home / "alone")]
+    manifest = ["-f", str(ground.ops / "manifests/data.yaml")]
+    print("| byok, off line, one host | CPU |\n| --- | --- |")
+    for words in ("plan", "apply --yes", "apply --yes", "plan", "status", "keys"):
+        argv = [str(ground.folder / "byok/bin/byok"), *words.split(), "--json"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*argv, *places, *manifest], env=env, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"| {words} | {cpu:.2f} s |", flush=True)
+
+
 def main() -> int:
     given = argparse.ArgumentParser()
     given.add_argument("--hosts", type=int, default=1000)
     given.add_argument("--forks", default="20", help="of the runs over all hosts")
-    given.add_argument("--few", type=int, default=100, help="hosts of the comparison of forks")
+    given.add_argument("--plays", default="plan", help="what is run over all hosts: plan,apply")
+    given.add_argument("--few", type=int, default=100, help="hosts of the other runs")
     given.add_argument("--programs", type=Path, default=Path(sys.executable).parent)
     asked = given.parse_args()
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
-    with made(asked.hosts, remote=False, programs=asked.programs.absolute(), crowd_key=True) as g:
-        return bench(g, asked.few, asked.forks)
+    with made(asked.hosts, remote=False, programs=asked.programs.absolute(), team_key=True) as g:
+        return bench(g, asked.few, asked.forks, asked.plays)
 
 
-def bench(ground: Ground, few: int, forks: str) -> int:
+def bench(ground: Ground, few: int, forks: str, plays: str) -> int:
+    """Print byok's own figures, then those of plays over few hosts and over all."""
+    alone(ground)
     byok, byok_log = wrapped(ground, "byok", ground.folder / "byok/bin/byok")
     python, python_log = wrapped(ground, "python", Path(sys.executable))
     for person in ground.people:
-        ground.set(person, cursor_byok_executable=str(byok), ansible_python_interpreter=str(python))
+        link(person, None)
+        ground.set(
+            person,
+            cursor_byok_source="installed",
+            cursor_byok_executable=str(byok),
+            ansible_python_interpreter=str(python),
+        )
     logs, hosts = (byok_log, python_log), len(ground.people)
     print(HEAD, flush=True)
 
@@ -157,8 +183,9 @@ def bench(ground: Ground, few: int, forks: str) -> int:
         return figures
 
     found = [play("plan", few, fork) for fork in ("5", "20", "50")]
+    found += [play("apply", few, "20") for _ in ("first", "second")]
     for fork in forks.split(","):
-        found += [play(name, hosts, fork) for name in ("plan", "apply", "apply")]
+        found += [play(name, hosts, fork) for name in plays.split(",")]
     return max(figures.code for figures in found)
 
 

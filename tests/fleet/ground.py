@@ -18,7 +18,7 @@ from secrets import token_hex
 from typing import Any
 
 from reconciler import __version__
-from reconciler.sandbox import encrypted, sample_keys
+from reconciler.sandbox import age_key, encrypted, sample_keys
 from tests.fleet import private
 from tests.fleet.people import KEYS, Person, crowd, give, settle
 
@@ -88,32 +88,37 @@ def controller_environment(ground: Ground) -> dict[str, str]:
 
 
 @contextmanager
-def made(count: int, *, remote: bool, programs: Path | None = None) -> Iterator[Ground]:
+def made(
+    count: int, *, remote: bool, programs: Path | None = None, team_key: bool = False
+) -> Iterator[Ground]:
     """Make a fleet of ``count`` people in a temporary folder, and leave nothing of it.
 
-    ``programs`` is where ansible-playbook is, beside this Python if nothing is said.
+    ``programs`` is where ansible-playbook is, beside this Python if nothing is said. With
+    ``team_key`` all have one age key: a SOPS file for a thousand is a third of a megabyte.
     """
+    programs = programs or Path(sysconfig.get_path("scripts"))
     parent = tempfile.mkdtemp(prefix="byok-fleet-")
     try:
         Path(parent).chmod(0o711)
-        yield _make(Path(parent), count, remote, programs or Path(sysconfig.get_path("scripts")))
+        people = tuple(crowd(Path(parent) / "home", count))
+        yield _make(Ground(Path(parent), people, remote, programs), team_key=team_key)
     finally:
         shutil.rmtree(parent, ignore_errors=True)
 
 
-def _make(folder: Path, count: int, remote: bool, programs: Path) -> Ground:
-    people = tuple(crowd(folder / "home", count))
+def _make(ground: Ground, *, team_key: bool) -> Ground:
+    folder, people = ground.folder, ground.people
     (folder / "home").mkdir(mode=0o755)
     (folder / "controller").mkdir()
-    recipients = {person: settle(person) for person in people}
+    key = age_key() if team_key else None
+    recipients = {person: settle(person, key) for person in people}
     for person in people:
         link(person, folder / "byok")
-    ground = Ground(folder, people, remote, programs)
     shutil.copytree(EXAMPLE, ground.ops)
     write_secrets(ground, recipients)
     install_collection(ground)
     install_byok(folder)
-    if remote:
+    if ground.remote:
         private.write_accounts(folder, [(p.user, p.uid, p.home) for p in people])
         for person in people:
             give(person)
@@ -129,12 +134,12 @@ def write_secrets(ground: Ground, recipients: Mapping[Person, str]) -> None:
     keys = sample_keys()
     folder = ground.ops / "manifests/secrets"
     folder.mkdir()
-    everyone = ",".join(recipients.values())
+    everyone = ",".join(sorted(set(recipients.values())))
     common = {name: keys[name] for name in ("openai", "anthropic")}
     ground.secrets.extend(keys[name]["key"] for name in ("openai", "anthropic", "google"))
     common["fingerprints"] = {"key": token_hex(32)}
     (folder / "team.enc.yaml").write_text(encrypted(common, everyone))
-    few = ",".join(recipients[person] for person in data_team(ground.people)) or everyone
+    few = ",".join({recipients[person] for person in data_team(ground.people)}) or everyone
     (folder / "data.enc.yaml").write_text(encrypted({"google": keys["google"]}, few))
     rules = folder.parent / ".sops.yaml"
     found = iter((few, everyone))

@@ -59,9 +59,12 @@ class Person:
         return self.home / KEYS
 
 
-def settle(person: Person) -> str:
-    """Give a person a home with a fresh Cursor and an age key; return the key's recipient."""
-    identity, recipient = age_key()
+def settle(person: Person, shared: tuple[str, str] | None = None) -> str:
+    """Give a person a home, a fresh Cursor and an age key; return the key's recipient.
+
+    ``shared`` is a key, with its recipient, that the person has in common with others.
+    """
+    identity, recipient = shared or age_key()
     person.home.mkdir(mode=0o700, parents=True)
     create_fresh_profile(person.cursor)
     person.age_keys.parent.mkdir(parents=True)

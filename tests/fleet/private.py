@@ -51,7 +51,7 @@ def why_not() -> str:
             f"{', '.join(missing)} not installed (Debian, Ubuntu: apt-get install openssh-server)"
         )
     tried = subprocess.run([*_unshare(), "true"], capture_output=True, check=False)
-    return "" if tried.returncode == 0 else "this machine lets nobody make namespaces"
+    return "" if tried.returncode == 0 else "only as root that may make namespaces"
 
 
 def _unshare() -> list[str]:

@@ -215,6 +215,7 @@ def test_every_example_of_a_manifest_loads(page, text):
         "watch.md",
         "keys.md",
         "fleet-report.md",
+        "fleet.md",
     ],
 )
 def test_prose_is_wrapped(page):

@@ -27,6 +27,11 @@ options:
       - BYOK_ACCOUNTS is refused.
     type: dict
     default: {}
+  environment_from:
+    description:
+      - The name of a variable that holds such an environment.
+      - Callback plugins are shown a task's arguments. With this they are shown the name.
+    type: str
   offline:
     description: Leave all network out.
     type: bool

@@ -15,6 +15,7 @@ COMMON = {
     "state_dir": {"type": "path"},
     "age_key_file": {"type": "path", "no_log": False},
     "environment": {"type": "dict", "default": {}, "no_log": True},
+    "environment_from": {"type": "str"},
     "offline": {"type": "bool", "default": False},
     "allow_exec": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},

@@ -26,6 +26,9 @@ options:
     elements: str
     choices: [status, doctor, keys]
     default: [status, doctor, keys]
+  user:
+    description: Fail when this is not the session of that user.
+    type: str
   home:
     description: Where the role puts byok. C(~/.local/share/byok/fleet) without it.
     type: path
@@ -110,6 +113,7 @@ def main():
                 "default": ["status", "doctor", "keys"],
                 "no_log": False,
             },
+            user={"type": "str"},
             home={"type": "path"},
             python={"type": "path"},
             find_python={"type": "bool", "default": False},
@@ -118,6 +122,12 @@ def main():
     )
     params = module.params
     surroundings.unmask(module, params["environment"])
+    if params["user"] not in (None, surroundings.user()):
+        module.fail_json(
+            msg="{}: the session is {}'s, not {}'s; let the login become {}, or log in as {}".format(
+                platform.node(), surroundings.user(), *[params["user"]] * 3
+            )
+        )
     home = params["home"] or byok.default_home()
     try:
         env = asking.environment(params)

@@ -5,20 +5,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-path = Path(sys.argv[1])
-wanted = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
-os.umask(0o077)
-path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-text = path.read_text(encoding="utf-8") if path.exists() else ""
-missing = [line for line in wanted if line not in text.splitlines()]
-private = path.exists() and not path.stat().st_mode & 0o077
-if missing or not private:
-    whole = (
-        text
-        + ("" if text.endswith("\n") or not text else "\n")
-        + "".join(f"{line}\n" for line in missing)
-    )
+
+def place(path, wanted):
+    """Write what is missing; tell whether anything was."""
+    os.umask(0o077)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    missing = [line for line in wanted if line not in text.splitlines()]
+    if not missing and not path.stat().st_mode & 0o077:
+        return False
+    gap = "" if text.endswith("\n") or not text else "\n"
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as draft:
-        draft.write(whole)
+        draft.write(text + gap + "".join(f"{line}\n" for line in missing))
     Path(draft.name).replace(path)
-    print("changed")
+    return True
+
+
+try:
+    lines = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
+    if place(Path(sys.argv[1]), lines):
+        print("changed")
+except OSError as error:
+    sys.exit(f"byok: {sys.argv[1]}: {error.strerror}")

@@ -13,10 +13,10 @@ for entry in json.load(sys.stdin):
             keyring.set_password(*place, entry["value"])
             changed = True
         if keyring.get_password(*place) != entry["value"]:
-            sys.exit("the keyring did not keep what was put into it")
+            sys.exit("byok: the keyring did not keep what was put into it")
     except keyring.errors.KeyringError as error:
         sys.exit(
-            f"the keyring does not answer ({type(error).__name__}); unlock it, or log in there once"
+            f"byok: the keyring does not answer ({type(error).__name__}); unlock it, or log in there once"
         )
 if changed:
     print("changed")

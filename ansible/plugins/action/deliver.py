@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             return {**result, "skipped": True, "msg": "not delivered in check mode"}
         known = variables.value(self._templar, task_vars, given["variable"])
         words = ["env", *(f"{name}={text}" for name, text in given["session"].items())]
-        words += [given["python"], "-c", given["script"], *given["arguments"]]
+        words += [given["python"], "-I", "-c", given["script"], *given["arguments"]]
         # The words are seen by who looks at processes, the value is not.
         done = self._low_level_execute_command(
             " ".join(map(shlex.quote, words)),

@@ -1,22 +1,41 @@
-"""Put keys, which come on stdin, into this user's keyring, and read each back."""
+"""Put keys, which come on stdin, into this user's keyring, by byok's own hand; print changed."""
 
 import json
 import sys
 
-import keyring
+try:
+    from reconciler.errors import SecretError, SecretProblem
+    from reconciler.secrets import Secret, keyring_store
+except ImportError:
+    sys.exit(f"byok: {sys.executable} is not byok's own Python; let the role install byok")
 
-changed = False
-for entry in json.load(sys.stdin):
-    place = entry["service"], entry["user"]
+DEADLINE = 20
+
+
+def held(place, ref):
+    """Return what the keyring holds, None where it holds nothing."""
     try:
-        if keyring.get_password(*place) != entry["value"]:
-            keyring.set_password(*place, entry["value"])
-            changed = True
-        if keyring.get_password(*place) != entry["value"]:
-            sys.exit("byok: the keyring did not keep what was put into it")
-    except keyring.errors.KeyringError as error:
-        sys.exit(
-            f"byok: the keyring does not answer ({type(error).__name__}); unlock it, or log in there once"
-        )
-if changed:
-    print("changed")
+        return keyring_store.read(*place, ref, DEADLINE).expose()
+    except SecretError as error:
+        if error.kind is SecretProblem.NO_ITEM:
+            return None
+        raise
+
+
+def put(entry):
+    """Write one entry where it differs; tell whether it did."""
+    place = entry["service"], entry["user"]
+    ref = f"keyring://{entry['service']}/{entry['user']}"
+    if held(place, ref) == entry["value"]:
+        return False
+    keyring_store.write(*place, Secret(entry["value"]), ref, DEADLINE)
+    return True
+
+
+try:
+    if any([put(entry) for entry in json.load(sys.stdin)]):  # noqa: C419 - all of them
+        print("changed")
+except SecretError as error:
+    sys.exit(f"byok: {error}")
+except (KeyError, TypeError, ValueError):
+    sys.exit("byok: each entry needs service, user and value")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.sandbox import sample_keys
+from reconciler.secrets.secret import Secret
+from reconciler.secrets.store import store
 from tests.fleet import mishaps, private
 from tests.fleet.demo import recap
 from tests.fleet.ground import Ground, link, made
@@ -138,11 +142,37 @@ def test_a_bad_machine_hides_no_other_and_is_named(ssh):
         assert why in ssh.result(ssh.person(number))["why"]
 
 
-def test_by_local_connections():
+def test_a_new_key_and_who_still_has_the_old_one():
+    """By local connections: what `byok rotate` leaves in the SOPS file is rolled out to one."""
     with made(2, remote=False) as ground:
         _, _, code = play(ground, "apply")
         assert (code, outcomes(ground)) == (0, ["changed"] * 2)
+        old = shown(ground, 1)
 
-        found, _, code = play(ground, "apply")
-        assert (code, outcomes(ground)) == (0, ["in_sync"] * 2)
+        replace_openai_key(ground)
+        _, _, code = play(ground, "apply", "--limit", "dev-001")
+        assert (code, outcomes(ground)) == (0, ["changed"] * 2)
+        new = shown(ground, 1)
+        found, _, code = play(ground, "plan")
+        assert (code, outcomes(ground)) == (0, ["in_sync", "pending"])
         assert [count["changed"] for count in found.values()] == [0] * 2
+
+        told = report(ground)
+        assert old != new
+        assert re.search(rf"{new[:4]}…  cursor/provider/openai  1 ha\w+ it, 1 is to get it", told)
+        assert re.search(rf"{old[:4]}…  cursor/provider/openai  old: 1 .*\n    dev-002", told)
+
+
+def shown(ground: Ground, number: int) -> str:
+    """The fingerprint of OpenAI's key that a machine was given."""
+    made = ground.result(ground.person(number))["apply"]["applied"]
+    (change,) = (one for one in made if one["address"] == "cursor/provider/openai")
+    return next(edit["after"]["fingerprint"] for edit in change["edits"] if edit["name"] == "key")
+
+
+def replace_openai_key(ground: Ground) -> None:
+    reference = "sops://secrets/team.enc.yaml#/openai/key"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOPS_AGE_KEY_FILE", str(ground.person(1).age_keys))
+        ground.secrets.append(sample_keys()["openai"]["key"])
+        store({reference: Secret(ground.secrets[-1])}, folder=ground.ops / "manifests")

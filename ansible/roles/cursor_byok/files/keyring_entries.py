@@ -33,7 +33,8 @@ def put(entry):
 
 
 try:
-    if any([put(entry) for entry in json.load(sys.stdin)]):  # noqa: C419 - all of them
+    answers = [put(entry) for entry in json.load(sys.stdin)]
+    if True in answers:
         print("changed")
 except SecretError as error:
     sys.exit(f"byok: {error}")

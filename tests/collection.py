@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+NIGHTLY = "only where BYOK_FLEET=1: minutes of real playbooks, a nightly job's"
 ROOT = Path(__file__).resolve().parents[1]
 START = """
 import json, runpy, sys

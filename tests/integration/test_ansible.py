@@ -24,9 +24,10 @@ import pytest
 from reconciler import __version__
 from reconciler.sandbox import make
 from reconciler.secrets.sops import binary
-from tests.collection import ROOT, Fleet
+from tests.collection import NIGHTLY, ROOT, Fleet
 
 pytestmark = [
+    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=NIGHTLY),
     pytest.mark.skipif(os.name == "nt", reason="only on POSIX: Ansible's controller"),
     pytest.mark.timeout(300),
 ]

@@ -15,13 +15,18 @@ import pytest
 from reconciler.sandbox import sample_keys
 from reconciler.secrets.secret import Secret
 from reconciler.secrets.store import store
+from tests.collection import NIGHTLY
 from tests.fleet import mishaps, private
 from tests.fleet.demo import recap
 from tests.fleet.ground import Ground, link, made
 from tests.fleet.people import by_hand, settings
 
 NOT_HERE = private.why_not()
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=NIGHTLY),
+]
 over_ssh = pytest.mark.skipif(bool(NOT_HERE), reason=NOT_HERE or "-")
 
 

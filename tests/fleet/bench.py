@@ -53,6 +53,8 @@ class Figures:
             f"{each / self.hosts:.2f} s" for each in (self.controller, self.modules, self.byok)
         ]
         size = f"{self.results / self.hosts / 1024:.1f} KiB"
+        if self.code:
+            return f"| {self.what} | {self.hosts} | no figures: it ended with {self.code} |"
         cells = [self.what, str(self.hosts), *share, f"{self.wall:.0f} s", f"{self.memory:.0f} MiB"]
         return f"| {' | '.join([*cells, size])} |"
 

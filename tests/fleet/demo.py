@@ -113,6 +113,8 @@ class Story:
         started = time.monotonic()
         done = self.ground.play(name, *words, capture_output=True)
         found = recap(done.stdout)
+        if not found:
+            raise SystemExit(f"ansible-playbook did not get through:\n{done.stdout}{done.stderr}")
         print(f"{in_words(found)} ({time.monotonic() - started:.0f} s)", flush=True)
         if bool(done.returncode) is not trouble:
             self.wrong.append(f"{name} ended with {done.returncode}")

@@ -640,7 +640,7 @@ def test_a_healthy_sandbox_has_nothing_to_mend(applied):
     assert bad(done) == []
     assert tree(applied.box.folder) == before
     (one,) = [one for one in findings(done) if one["check"] == "plan/cursor"]
-    assert "waits for Cursor's next start" in one["what"]
+    assert "wait for Cursor's next start" in one["what"]
     counts = done.document["summary"]
     assert counts["problem"] == counts["warning"] == 0
     assert counts["ok"] > 20

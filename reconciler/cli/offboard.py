@@ -10,14 +10,12 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output import working
-from reconciler.cli.reading import rendered, screen
+from reconciler.cli.reading import REMOVED, rendered, screen
 from reconciler.codec import change_to_json
 from reconciler.errors import Declined, UsageError
 
 if TYPE_CHECKING:
     from reconciler.offboarding import OpenFile, Parted, Parting, Theirs
-
-REASON = "removed with all that this team wrote"
 
 
 @click.command()
@@ -102,7 +100,7 @@ def _question(plan: Parting) -> str:
 def _show(plan: Parting) -> None:
     screen().lines([f"Off-boarding {plan.person}", "", *_keys(plan), "", *_machine(plan)])
     if plan.removal is not None and plan.changes:
-        screen().result(rendered(plan.removal.plan, "text", REASON))
+        screen().result(rendered(plan.removal.plan, "text", REMOVED))
     lines = list(_files(plan))
     if lines:
         screen().lines(["", *lines])

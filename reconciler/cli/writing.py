@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output import Steps
-from reconciler.cli.reading import read_plan, rendered, screen
+from reconciler.cli.reading import REMOVED, read_plan, rendered, screen
 from reconciler.codec import change_to_json, diagnostic_to_json
 from reconciler.errors import SafetyStop, worst
 from reconciler.model import Action
@@ -78,7 +78,7 @@ def rollback(*, run: int | None, wait: float) -> int:
 
 
 REASONS = {
-    "Remove": "removed with all that this team wrote",
+    "Remove": REMOVED,
     "Undo": "put back as it was before that run",
 }
 """Why something is taken away, by what is asked for."""

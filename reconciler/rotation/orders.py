@@ -25,7 +25,6 @@ from reconciler.spec import CURSOR, claimant
 from reconciler.systems.account import Listed, Values
 
 TEMPORARY = "session_token"
-HOLDS = ("openai", "anthropic", "google", "azure", "bedrock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def wanted(session: Session, name: str, desk: Desk) -> Wanted:
 def slot(session: Session, name: str) -> Address | None:
     """Return the place in Cursor that holds an account's key, None where there is none."""
     manifest = session.manifest
-    if name in manifest.providers and name in HOLDS:
+    if name in manifest.providers:
         taken = name == "openai" and claimant(manifest) is not None
         return None if taken else Address(CURSOR, "provider", name)
     claims = claimant(manifest)

@@ -35,9 +35,10 @@ def place(desk: Desk, rotation: Rotation) -> None:
 
     Raises CursorBusy while Cursor runs, and all else that applying raises.
     """
-    session, at = _fresh(desk), slot(desk.session, rotation.system)
+    at = slot(desk.session, rotation.system)
     if not rotation.cursor or at is None:
         return
+    session = _fresh(desk)
     _, outcome = apply_plan(session, _scope(session, at), _agreed, command="rotate")
     for note in outcome.notes:
         session.aloud.append(note)

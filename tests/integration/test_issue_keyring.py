@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_keyring import plain_bus
 from tests.rotating import prepare
 from tests.simulators.world import world
 
@@ -36,13 +37,6 @@ import hashlib, keyring
 found = keyring.get_password("byok", "alice")
 print(hashlib.sha256(found.encode()).hexdigest() if found else "nothing")
 """
-BUS = (
-    '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"'
-    ' "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">'
-    "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>"
-    '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
-    '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
-)
 
 
 class Rig:
@@ -53,8 +47,7 @@ class Rig:
         self.home = folder / "home"
         (self.home / "run").mkdir(parents=True)
         (self.home / "run").chmod(0o700)
-        self.bus = folder / "bus.conf"
-        self.bus.write_text(BUS.format(folder=folder))
+        self.bus = plain_bus(folder)
 
     def __call__(self, daemon, *argv):
         """Run a program beside a keyring daemon; return its exit code, output and messages."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.codec import nothing
-from reconciler.errors import ProviderProblem as Problem
+from reconciler.errors import ProviderError, ProviderProblem as Problem
 from reconciler.model import Attrs, Change, Value
 from reconciler.money import Money
 from reconciler.spec import Endpoint
@@ -182,6 +182,12 @@ def ordered_limit(who: str, limit: Money) -> float:
         what = f"counts in {CURRENCY}, and a limit in {limit.currency} was ordered"
         raise refusal(who, Problem.UNSUPPORTED, what, f"order it in {CURRENCY}")
     return limit.number
+
+
+def unlike_ordered(who: str) -> ProviderError:
+    """Word that a key was made without the limit that it was to have."""
+    what = "made a key, and not with the limit it was to have"
+    return ProviderError(who, what, kind=Problem.UNPROVED)
 
 
 def limited(given: Mapping[str, Any]) -> dict[str, Value]:

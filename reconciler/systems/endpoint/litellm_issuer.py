@@ -25,7 +25,7 @@ from reconciler.systems.account import (
     with_id,
 )
 from reconciler.systems.account.findings import moment
-from reconciler.systems.endpoint.limits import amount, ordered_limit
+from reconciler.systems.endpoint.limits import amount, ordered_limit, unlike_ordered
 from reconciler.systems.endpoint.litellm import desk as open_desk, key_rows
 from reconciler.systems.endpoint.litellm_teams import (
     OWNER,
@@ -109,8 +109,7 @@ def _make(desk: Desk, team: str, order: Order) -> Made:
         what = f"made a key, and did not show it: look for {order.name} there"
         raise refusal(desk.client.who, Problem.UNREADABLE, what)
     if answer.at("max_budget") != terms.get("max_budget"):
-        what = "made a key, and not with the limit it was to have"
-        raise ProviderError(desk.client.who, what, kind=Problem.UNPROVED)
+        raise unlike_ordered(desk.client.who)
     made = Secret(value)
     return Made(_token(made), {"key": made})
 

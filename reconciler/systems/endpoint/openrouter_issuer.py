@@ -28,7 +28,7 @@ from reconciler.systems.account import (
 from reconciler.systems.account.findings import moment
 from reconciler.systems.account.keys import ours_by_hint
 from reconciler.systems.account.kinds import CLOSED
-from reconciler.systems.endpoint.limits import amount, ordered_limit
+from reconciler.systems.endpoint.limits import amount, ordered_limit, unlike_ordered
 from reconciler.systems.endpoint.openrouter import desk as open_desk
 from reconciler.systems.endpoint.openrouter_rows import (
     Desk,
@@ -114,8 +114,7 @@ def _make(desk: Desk, order: Order) -> Made:
 
 def _as_ordered(desk: Desk, terms: dict[str, Any], row: Any) -> None:
     if any(row.get(name) != value for name, value in terms.items()):
-        what = "made a key, and not with the limit it was to have"
-        raise ProviderError(desk.client.who, what, kind=Problem.UNPROVED)
+        raise unlike_ordered(desk.client.who)
 
 
 def _rails(desk: Desk, digest: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
@@ -219,6 +220,20 @@ def test_a_loop_of_links_is_explained(tmp_path):
     (tmp_path / "User").symlink_to(tmp_path / "User")
     with pytest.raises(CursorBusy, match="lead nowhere"):
         database(tmp_path)
+
+
+def test_somebody_elses_closed_folder_is_named_for_what_it_is(tmp_path, monkeypatch):
+    def closed(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "resolve", closed)
+        with pytest.raises(CursorBusy, match=r"cannot be reached \(Permission denied\)"):
+            database(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_dir", closed)
+        found = locate(None, env={}, platform="linux", home=tmp_path)
+    assert found == tmp_path / ".config/Cursor"
 
 
 def test_what_must_never_be_written():

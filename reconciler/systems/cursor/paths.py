@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,15 @@ def locate(cursor_dir: Path | None, *, env: Mapping[str, str], platform: str, ho
     if asked := cursor_dir or env.get("BYOK_CURSOR_DIR"):
         return Path(asked).expanduser().absolute()
     found = candidates(env=env, platform=platform, home=home)
-    return next((path for path in found if path.is_dir()), found[0]).absolute()
+    return next((path for path in found if _there(path)), found[0]).absolute()
+
+
+def _there(path: Path) -> bool:
+    """Tell whether this is a directory; in somebody else's closed folder nothing is."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
 
 
 def database(user_data: Path) -> Path:
@@ -63,7 +72,14 @@ def database(user_data: Path) -> Path:
     except FileNotFoundError:
         return path.resolve()
     except (OSError, RuntimeError) as error:
-        raise CursorBusy(str(path), "its symbolic links lead nowhere", "mend the links") from error
+        raise CursorBusy(str(path), *_astray(error)) from error
+
+
+def _astray(error: OSError | RuntimeError) -> tuple[str, str]:
+    """Say what is wrong with a path; until Python 3.13 a loop of links is a RuntimeError."""
+    if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+        return "its symbolic links lead nowhere", "mend the links"
+    return f"cannot be reached ({error.strerror})", "run byok as the user who runs Cursor"
 
 
 def forbidden(user_data: Path, *, env: Mapping[str, str], platform: str) -> str | None:

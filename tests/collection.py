@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NIGHTLY = "only where BYOK_FLEET=1: minutes of real playbooks, a nightly job's"
+SLOW = "only where BYOK_FLEET=1, as in CI: minutes of real playbooks"
 ROOT = Path(__file__).resolve().parents[1]
 START = """
 import json, runpy, sys

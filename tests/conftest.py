@@ -19,7 +19,6 @@ ALLOWED_SKIPS = {
     "only as an ordinary user": "CI may run as root, whom file modes do not stop",
     "only as root": "CI may run as an ordinary user, who may not mount or give files away",
     "only with the official API descriptions": "they are their owners', and not in this repository",
-    "only where BYOK_FLEET": "minutes of real playbooks over real ssh: a nightly job's",
     "only where BYOK_LITELLM": "half a gigabyte for one proxy: a nightly job's",
 }
 """Skips that stay skips under BYOK_CI=1: the beginning of the test's reason, and why it is fine."""

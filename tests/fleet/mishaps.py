@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,6 +69,23 @@ def old_python(ground: Ground, person: Person) -> None:
     program.chmod(0o755)
     link(person, None)
     ground.set(person, cursor_byok_python=str(program), cursor_byok_install_python=False)
+
+
+def keyring(ground: Ground, person: Person, *, unlocked: bool) -> None:
+    """Have a desktop's keyring serve this person, unlocked or not; over ssh only."""
+    _note(ground, "keyrings", (person.uid, str(person.home), unlocked))
+
+
+def foreign_files(person: Person, owner: Person) -> None:
+    """Let a person's Cursor belong to somebody else, as after a restore as the wrong user."""
+    for path in (person.cursor, *person.cursor.rglob("*")):
+        os.chown(path, owner.uid, owner.uid)
+
+
+def overlaid(ground: Ground, person: Person, name: str, text: str) -> None:
+    """Give one machine an overlay of its own."""
+    (ground.ops / "manifests" / name).write_text(text)
+    ground.set(person, cursor_byok_overlays=[name])
 
 
 @contextmanager

@@ -36,6 +36,15 @@ PidFile none
 MaxStartups 500
 Subsystem sftp internal-sftp
 """
+_BUS = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><policy context="default">
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+</policy></busconfig>
+"""
+_UNLOCK = "printf test-pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null"
+_LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null"
 
 
 def why_not() -> str:
@@ -122,6 +131,8 @@ def inside(folder: Path, argv: Sequence[str]) -> int:
         _mount("-o", "remount,bind,ro", home)
     for uid, home in mishaps.get("running", ()):
         start_cursor(Path(home), uid=uid)
+    for uid, home, unlocked in mishaps.get("keyrings", ()):
+        start_keyring(folder, Path(home), uid, unlocked=unlocked)
     with (place / "log").open("a") as log:
         daemon = subprocess.Popen([SSHD, "-D", "-e", "-f", str(place / "config")], stderr=log)
         _wait_for_sshd(daemon)
@@ -135,6 +146,28 @@ def start_cursor(home: Path, *, uid: int | None = None) -> subprocess.Popen[byte
     return subprocess.Popen(
         named, executable="/bin/sh", env={"HOME": str(home)}, stdin=subprocess.PIPE, **account
     )
+
+
+def start_keyring(folder: Path, home: Path, uid: int, *, unlocked: bool) -> None:
+    """Start this person's session bus where systemd has it, with the real GNOME Keyring on it."""
+    runtime, config = Path(f"/run/user/{uid}"), folder / "ssh/bus.conf"
+    for place in (runtime, runtime / "earlier"):
+        place.mkdir(parents=True, mode=0o700)
+        os.chown(place, uid, uid)
+    config.write_text(_BUS)
+    config.chmod(0o644)
+    address = f"unix:path={runtime}/bus"
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}
+    on_bus = env | {"DBUS_SESSION_BUS_ADDRESS": address}
+
+    def run(*argv: str, env: dict[str, str]) -> None:
+        subprocess.run(argv, env=env, user=uid, group=uid, extra_groups=[], check=True)
+
+    if not unlocked:  # there is one, made in an earlier session, and nobody opened it in this
+        before = env | {"XDG_RUNTIME_DIR": str(runtime / "earlier")}
+        run("dbus-run-session", "--config-file", str(config), "--", "sh", "-c", _UNLOCK, env=before)
+    run("dbus-daemon", "--config-file", str(config), "--fork", f"--address={address}", env=env)
+    run("sh", "-c", _UNLOCK if unlocked else _LOCKED, env=on_bus)
 
 
 def open_way(python: Path, folder: Path) -> None:

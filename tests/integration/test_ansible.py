@@ -24,10 +24,10 @@ import pytest
 from reconciler import __version__
 from reconciler.sandbox import make
 from reconciler.secrets.sops import binary
-from tests.collection import NIGHTLY, ROOT, Fleet
+from tests.collection import ROOT, SLOW, Fleet
 
 pytestmark = [
-    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=NIGHTLY),
+    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=SLOW),
     pytest.mark.skipif(os.name == "nt", reason="only on POSIX: Ansible's controller"),
     pytest.mark.timeout(300),
 ]
@@ -194,6 +194,150 @@ def test_one_bad_host_never_hides_the_others(tmp_path, box):
     assert fleet.result("dev-5")["exit"] == 4
     assert fleet.result("dev-5")["doctor"]["format"] == "byok.doctor/1"
     assert played.recap("dev-1")["unreachable"] == 1
+
+
+def test_a_host_with_a_reason_of_its_own_keeps_it_when_the_batch_is_stopped(fleet):
+    assert fleet.play("apply").code == 0
+    for model in ("gpt-4o", "o1", "claude-sonnet-4-5", "gemini-2.5-pro"):
+        line = next(
+            one for one in fleet.manifest.read_text().splitlines() if one.startswith(f"  {model}:")
+        )
+        fleet.edit(line + "\n", "")
+    fleet.own = {"dev-1": {"cursor_byok_manifest": "none.yaml"}}
+    stopped = fleet.play("apply", ANSIBLE_STRATEGY="free")
+    assert stopped.code != 0
+    assert "1 of 2 hosts of this batch would change more than expected" in stopped.out
+    assert fleet.outcomes() == {"dev-1": "failed", "dev-2": "skipped"}
+    assert "none.yaml: there is no such file" in fleet.result("dev-1")["why"]
+    assert fleet.result("dev-1")["run"] == "apply"
+    assert fleet.result("dev-2")["why"].startswith("stopped before anything was applied")
+
+
+def test_a_byok_that_should_be_installed_and_is_not_is_a_failure(fleet, box):
+    fleet.own = {
+        "dev-1": {"cursor_byok_executable": str(fleet.folder / "none")},
+        "dev-2": {
+            "cursor_byok_executable": str(fleet.folder / "none"),
+            "cursor_byok_age_key": (box / "age.txt").read_text(),
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(fleet.folder / "no-ssh"),
+        },
+    }
+    for name in ("plan", "apply"):
+        assert fleet.play(name).code != 0
+        assert fleet.outcomes() == dict.fromkeys(fleet.hosts, "failed")
+        why = fleet.result("dev-1")["why"]
+        assert why.startswith(f"{fleet.folder}/none: there is no such program; install byok")
+        assert fleet.result("dev-2")["why"].startswith("cannot be connected to: ")
+
+
+def test_a_roll_out_takes_back_what_was_applied_and_leaves_what_is_not_its_own(fleet):
+    assert fleet.play("apply").code == 0
+    for host in fleet.hosts:
+        (fleet.place(host) / "fleet/own").write_text("not the role's")
+    fleet.variables |= {"cursor_byok_state": "absent", "cursor_byok_service": "false"}
+    fleet.own = {"dev-2": {"cursor_byok_manifest": "other.yaml"}}
+    gone = fleet.play("apply")
+    assert gone.code != 0
+    assert fleet.outcomes() == {"dev-1": "changed", "dev-2": "failed"}
+    known = fleet.result("dev-1")
+    assert known["run"] == "apply"
+    assert known["plan"]["summary"]["delete"] == len(known["apply"]["applied"])
+    assert [path.name for path in (fleet.place("dev-1") / "fleet").iterdir()] == ["own"]
+    assert "other.yaml: is not here, and its folder is" in fleet.result("dev-2")["why"]
+    assert (fleet.place("dev-2") / "fleet/manifest/byok.yaml").exists()
+    again = fleet.play("apply", "--limit", "dev-1")
+    assert (again.code, again.recap("dev-1")["changed"]) == (0, 0)
+    assert fleet.result("dev-1")["outcome"] == "in_sync"
+
+
+def test_without_a_folder_of_results_none_are_written(fleet):
+    fleet.variables["cursor_byok_results"] = ""
+    fleet.inventory()
+    fleet.environment()
+    before = sorted(fleet.folder.iterdir())
+    played = fleet.play("plan")
+    assert played.code == 0, played.out
+    assert sorted(fleet.folder.iterdir()) == before
+
+
+HOSTILE = """#!/bin/sh
+case "$*" in *-I*) echo 'byok: {{ lookup("pipe", "touch MARK") }}' >&2; exit 1;; esac
+cat >/dev/null
+cat <<'END'
+ANSWER
+END
+"""
+
+
+def test_a_hostile_target_speaks_for_itself_only_and_is_never_a_template(fleet):
+    mark, evil = fleet.folder / "mark", fleet.folder / "evil"
+    text = f'{{{{ lookup("pipe", "touch {mark}") }}}}'
+    machine = dict.fromkeys(("user", "system", "node", "cursor", "byok", "installed"), text)
+    machine |= {"executable": str(evil), "interpreter": str(evil), "home": text, "session": {}}
+    result = {"host": "dev-2", "outcome": "in_sync", "why": text, "plan": {"changes": [text]}}
+    answer = {"changed": False, "machine": {**machine, "identity": text}, "result": result}
+    answer |= {"path": text, "staged": False, "over": text, "msg": text}
+    told = json.dumps(answer | {"machine": answer["machine"] | {"user_home": text}})
+    evil.write_text(HOSTILE.replace("ANSWER", told).replace("MARK", str(mark)))
+    evil.chmod(0o755)
+    fleet.own = {"dev-1": {"ansible_python_interpreter": str(evil)}}
+    fleet.play("apply", "-vvvv")
+    assert fleet.outcomes() == {"dev-1": "skipped", "dev-2": "skipped"}  # the gate stopped it
+    assert fleet.play("apply", "-e", "cursor_byok_stop_percent=100").code == 0
+    assert fleet.outcomes() == {"dev-1": "in_sync", "dev-2": "changed"}
+    assert fleet.result("dev-1")["why"] == text
+    fleet.variables["cursor_byok_keyring"] = [{"service": "s", "user": "u", "value": "v"}]
+    fleet.play("apply", "--limit", "dev-1")
+    assert "was not delivered (exit 1): {{ lookup" in fleet.result("dev-1")["why"]
+    assert not mark.exists()
+
+
+def test_values_are_delivered_as_they_come_to_and_sent_only_where_nobody_can_read_them(fleet):
+    value = "canary-" + hashlib.sha256(b"environment").hexdigest()
+    password = fleet.folder / "password"
+    password.write_text("password")
+    vault = [str(Path(sysconfig.get_path("scripts")) / "ansible-vault"), "encrypt_string"]
+    sealed = subprocess.run(
+        [*vault, "--vault-password-file", str(password), "--stdin-name", "value"],
+        input=value,
+        env=fleet.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    entry = "".join(f"      {line}\n" for line in sealed.splitlines())
+    book = fleet.folder / "deliver.yml"
+    book.write_text(
+        "- hosts: dev-1\n"
+        "  gather_facts: false\n"
+        "  vars:\n"
+        "    inner: '{{ place }}'\n"
+        f"    entries:\n    - user: '{{{{ inner }}}}'\n{entry}"
+        "  tasks:\n"
+        "  - byok.cursor.deliver:\n"
+        "      variable: entries\n"
+        f"      python: {sys.executable}\n"
+        "      script: import sys; open(sys.argv[1], 'w').write(sys.stdin.read())\n"
+        f"      arguments: [{fleet.folder}/came]\n"
+    )
+    played = fleet.play(str(book), "--vault-password-file", str(password), "-vvvv")
+    assert played.code == 0, played.out
+    assert value not in played.out
+    came = json.loads((fleet.folder / "came").read_text())
+    assert came == [{"user": str(fleet.place("dev-1")), "value": value}]
+
+    fleet.variables["cursor_byok_environment"] = {"MY_KEY": value}
+    for name in ("ANSIBLE_KEEP_REMOTE_FILES", "ANSIBLE_DEBUG"):
+        kept = fleet.play("plan", "--limit", "dev-1", **{name: "1"})
+        assert kept.code != 0
+        assert fleet.result("dev-1")["why"].startswith("cursor_byok_environment: is not sent: ")
+        assert value not in kept.out
+    left = [path for path in fleet.folder.rglob("*") if path.is_file()]
+    assert [path.name for path in left if value.encode() in path.read_bytes()] == [
+        "came",
+        "inventory.json",
+    ]
 
 
 def test_a_failing_canary_ends_the_roll_out(fleet):

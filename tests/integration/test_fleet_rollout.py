@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,18 @@ import pytest
 from reconciler.sandbox import sample_keys
 from reconciler.secrets.secret import Secret
 from reconciler.secrets.store import store
-from tests.collection import NIGHTLY
+from reconciler.systems.cursor import database
+from tests.collection import SLOW
 from tests.fleet import mishaps, private
 from tests.fleet.demo import recap
 from tests.fleet.ground import Ground, link, made
-from tests.fleet.people import by_hand, settings
+from tests.fleet.people import Person, by_hand, settings
 
 NOT_HERE = private.why_not()
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=NIGHTLY),
+    pytest.mark.skipif(os.environ.get("BYOK_FLEET") != "1", reason=SLOW),
 ]
 over_ssh = pytest.mark.skipif(bool(NOT_HERE), reason=NOT_HERE or "-")
 
@@ -145,6 +149,63 @@ def test_a_bad_machine_hides_no_other_and_is_named(ssh):
     assert outcomes(ssh) == ["failed", "failed", "failed", "in_sync"]
     for number, why in ((1, "sops is not installed"), (2, "Python 3.11"), (3, "cannot be")):
         assert why in ssh.result(ssh.person(number))["why"]
+
+
+@over_ssh
+def test_a_fault_in_one_machines_layers_or_files_is_its_own(ssh):
+    """A broken overlay, one that changes what the base locked, and another user's files."""
+    mishaps.overlaid(ssh, ssh.person(1), "broken.yaml", "providers: {openai: [}\n")
+    locked = "models:\n  o1: {enabled: true}\n"
+    mishaps.overlaid(ssh, ssh.person(2), "override.yaml", locked)
+    mishaps.foreign_files(ssh.person(3), ssh.person(4))
+    play(ssh, "apply", "-e", '{"cursor_byok_serial": "100%"}')
+    assert outcomes(ssh) == ["failed", "failed", "failed", "changed"]
+    why = [ssh.result(person)["why"] for person in ssh.people]
+    assert "broken.yaml:1" in why[0]
+    assert "/models/o1/enabled" in why[1]
+    assert re.search(r"override\.yaml:2\b.*base\.yaml:\d+", why[1])
+    assert "Permission denied" in why[2]
+    assert {path.stat().st_uid for path in ssh.person(3).cursor.rglob("*")} == {ssh.person(4).uid}
+
+
+OWN_KEY = "providers:\n  openai: {key: 'keyring://byok/openai'}\n"
+
+
+@over_ssh
+@pytest.mark.skipif(
+    not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-run-session")),
+    reason="needs gnome-keyring-daemon and dbus-run-session",
+)
+def test_a_key_travels_into_each_persons_own_secret_service(ssh):
+    """The real GNOME Keyring: unlocked for the first, locked for the second, none for the third."""
+    key = sample_keys()["openai"]["key"]
+    ssh.secrets.append(key)
+    mishaps.keyring(ssh, ssh.person(1), unlocked=True)
+    mishaps.keyring(ssh, ssh.person(2), unlocked=False)
+    for person in ssh.people[:3]:
+        mishaps.overlaid(ssh, person, "own.yaml", OWN_KEY)
+        entry = {"service": "byok", "user": "openai", "value": key}
+        ssh.set(person, cursor_byok_keyring=[entry])
+
+    found, _, code = play(ssh, "apply", "-vvvv", "-e", '{"cursor_byok_serial": "100%"}')
+    assert code != 0
+    assert outcomes(ssh) == ["changed", "failed", "failed", "changed"]
+    assert "is locked" in ssh.result(ssh.person(2))["why"]
+    assert "keyring" in ssh.result(ssh.person(3))["why"]
+    assert held_openai_key(ssh.person(1)) == key
+    assert held_openai_key(ssh.person(2)) is None
+    assert held_openai_key(ssh.person(4)) not in (None, key)
+
+    found, _, _ = play(ssh, "apply", "--limit", "dev-001")
+    assert found["dev-001"]["changed"] == 0
+
+
+def held_openai_key(person: Person) -> str | None:
+    """The key as it stands in Cursor's database until Cursor encrypts it at its next start."""
+    with closing(sqlite3.connect(f"file:{database(person.cursor)}?mode=ro", uri=True)) as db:
+        question = "SELECT value FROM ItemTable WHERE key='cursorAuth/openAIKey'"
+        row = db.execute(question).fetchone()
+    return row[0] if row else None
 
 
 def test_a_new_key_and_who_still_has_the_old_one():

@@ -6,7 +6,7 @@ import os
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from reconciler.manifest.document import Document
@@ -92,10 +92,13 @@ class Moving:
 
     def _seen(self, name: str, folder: Path) -> str:
         """Return a file's name as the manifest's folder sees it. Raises ValueError, in words."""
-        if _absolute(name):
+        plain = PurePath(name).as_posix()  # on Windows a backslash is a slash
+        if _absolute(plain):
+            if not _inside(plain, folder):
+                raise ValueError(_OUT)
             self._note(name, folder, name)
             return name
-        inner = posixpath.normpath(name)
+        inner = posixpath.normpath(plain)
         if inner.split("/")[0] == "..":
             raise ValueError(_OUT)
         if folder == self.folder:
@@ -120,3 +123,11 @@ def _absolute(name: str) -> bool:
     return PurePosixPath(name).is_absolute() or bool(
         PureWindowsPath(name).drive and os.name == "nt"
     )
+
+
+def _inside(name: str, folder: Path) -> bool:
+    """Tell whether a file really lies in a folder, so that no two apart can both name it."""
+    try:
+        return Path(name).resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -134,13 +134,33 @@ def test_two_layers_that_name_one_file_have_the_rights_of_the_inner_one(folder):
 
 
 def test_absolute_paths_stay_and_must_lie_inside(folder):
-    inside = laid(folder, base=openai(f"file://{folder}/secrets/k"))
+    ref = f"file://{folder}/secrets/k"
+    inside = laid(folder, base=openai(ref))
     assert value(inside, key(inside)[0]) == "of-the-base"
-    outside = laid(folder, byok=openai(f"file://{folder}/secrets/k"))
-    assert refused(outside, key(outside)[0]) is SecretProblem.REFUSED
-    both = laid(folder, base=openai(f"file://{folder}/secrets/k"),
-                byok=f"policy: {{fingerprint_key: 'file://{folder}/secrets/k'}}")  # fmt: skip
-    assert refused(both, key(both)[0]) is SecretProblem.REFUSED
+    assert codes(folder, byok=openai(ref)) == [("BYOK009", "byok.yaml:2:27")]
+    borrowed = f"policy: {{fingerprint_key: '{ref}'}}"
+    assert codes(folder, base=openai(ref), byok=borrowed) == [("BYOK009", "byok.yaml:2:27")]
+
+
+@pytest.mark.parametrize("ref", ["file://..\\\\elsewhere\\\\k", "file://\\\\elsewhere\\\\k"])
+def test_on_windows_a_backslash_leads_out_as_a_slash_does(folder, monkeypatch, ref):
+    monkeypatch.setattr("reconciler.manifest.homes.PurePath", PureWindowsPath)
+    assert codes(folder, byok=openai(f'"{ref}"')) == [("BYOK009", "byok.yaml:2:27")]
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_team_beside_its_base_may_not_borrow_by_an_absolute_path(folder, by_link):
+    """Neither folder holds the other, so neither is the inner one."""
+    base, ref = folder / "elsewhere/base.yaml", f"file://{folder}/elsewhere/k"
+    base.write_text(f"version: 1\nproviders: {{anthropic: {{key: {ref}}}}}\n")
+    if by_link:
+        (folder / "team/link").symlink_to(folder / "elsewhere/k")
+        ref = f"file://{folder}/team/link"
+    (folder / "team/byok.yaml").write_text(f"extends: ../elsewhere/base.yaml\n{openai(ref)}\n")
+    with pytest.raises(ManifestError) as caught:
+        load(Path("byok.yaml"))
+    [found] = caught.value.diagnostics
+    assert (found.code, str(found.position)) == ("BYOK009", "byok.yaml:2:27")
 
 
 def test_a_name_that_no_layer_said_is_refused(folder):

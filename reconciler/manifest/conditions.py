@@ -52,6 +52,17 @@ def decide(data: Mapping[str, Any], facts: Facts | None = None) -> Decided:
     return Decided(whole, left, known)
 
 
+def bound(
+    data: Mapping[str, Any], section: str, name: str | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield section and name of what an entry, or each of a section, stands and falls with."""
+    for of, part, names in _BOUND:
+        entries = (data.get(section) if of == section else None) or {}
+        for entry in entries.values() if name is None else [entries.get(name) or {}]:
+            if entry.get(part) in (data.get(names) or {}):
+                yield names, entry[part]
+
+
 def _marked(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for section in CONDITIONAL:
         entries = data.get(section)

@@ -22,6 +22,7 @@ endpoints:
 models:
   o1: {{provider: openai, enabled: false}}
   a/b~c: {{provider: openai}}
+  coder: {{endpoint: gw, enabled: true}}
 budgets:
   monthly: {{provider: openai, monthly_usd: 500, alert_at: [50, 80]}}
 policy:
@@ -58,17 +59,17 @@ def refused(lay, *args):
         ("/models/o1/enabled", "models:\n  o1: null", "2:7"),
         ("/models/o1/enabled", "models: {o1: {absent: true}}", "1:23"),
         ("/models/o1/enabled", "models: {o1: {when: {host: nowhere}}}", "1:15"),
-        ("/models/o1", "models: {o1: {custom: true}}", "1:10"),
-        ("/models", "models: {new: {provider: openai}}", "1:1"),
+        ("/models/o1", "models: {o1: {custom: true}}", "1:23"),
+        ("/models", "models: {new: {provider: openai}}", "1:10"),
         ("/models/a~1b~0c/enabled", "models: {a/b~c: {enabled: false}}", "1:27"),
-        ("/budgets/monthly", "budgets: {monthly: {monthly_usd: 501}}", "1:11"),
+        ("/budgets/monthly", "budgets: {monthly: {monthly_usd: 501}}", "1:34"),
         ("/budgets/monthly", "budgets: {monthly: null}", "1:20"),
         ("/budgets/monthly/alert_at", "budgets: {monthly: {alert_at: [50]}}", "1:21"),
         ("/budgets/monthly/alert_at/1", "budgets: {monthly: {alert_at: [50]}}", "1:21"),
         ("/providers/openai/key", "providers: {openai: {key: [env://A]}}", "1:22"),
         ("/providers/openai/key", "providers: {openai: {absent: true}}", "1:30"),
         ("/providers/bedrock", "providers: {bedrock: {absent: true}}", "1:13"),
-        ("/endpoints/gw/base_url", "endpoints: {gw: {when: {os: macos}}}", "1:18"),
+        ("/endpoints/gw/base_url", "endpoints: {gw: {when: {os: macos}}}", "1:29"),
         ("/endpoints/gw/base_url", "endpoints: {gw: {when: null}}", "1:24"),
         ("/policy/ignore", "policy: {ignore: [BYOK114]}", "1:10"),
         ("/policy/protect", "policy: {protect: [cursor/model/o1]}", "1:10"),
@@ -79,7 +80,7 @@ def test_a_locked_value_is_not_changed(lay, lock, over, place):
     assert str(found.position) == f"over0.yaml:{place}"
     assert "locked at byok.yaml:2:10" in found.message
     assert lock in found.message
-    assert lock.startswith(found.path) or found.path.endswith(("/when", "/absent"))
+    assert found.path.startswith(lock) or found.path.endswith(("/when", "/when/os", "/absent"))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,58 @@ def test_a_locked_value_is_not_changed(lay, lock, over, place):
 )
 def test_saying_the_same_or_something_else_is_no_error(lay, lock, over):
     assert lay(lock, over).team == "local"
+
+
+@pytest.mark.parametrize(
+    ("lock", "over", "found"),
+    [
+        ("/budgets/monthly", "providers: {openai: {when: {host: nowhere}}}", "openai/when 1:22"),
+        ("/budgets/monthly/provider", "providers: {openai: {absent: true}}", "openai/absent 1:30"),
+        ("/budgets", "providers: {openai: {absent: true}}", "openai/absent 1:30"),
+        ("/budgets", "providers: {openai: null}", "openai 1:21"),
+        ("/models/coder", "endpoints: {gw: {when: {os: macos}}}", "gw/when/os 1:29"),
+        ("/models/coder/enabled", "endpoints: {gw: {when: null}}", "gw/when 1:24"),
+        ("/models", "endpoints: {gw: null}", "gw 1:17"),
+    ],
+)  # fmt: skip
+def test_what_a_locked_entry_stands_and_falls_with_is_not_taken_away(lay, lock, over, found):
+    """A budget goes where its provider goes, a model where its endpoint does."""
+    [error] = refused(lay, lock, over)
+    path, place = found.split()
+    assert (error.path.endswith(path), str(error.position)) == (True, f"over0.yaml:{place}")
+    assert "locked at byok.yaml:2:10, and goes where" in error.message
+
+
+def test_what_it_stands_on_is_not_taken_away_and_given_back_otherwise(lay):
+    back = (
+        "endpoints: {gw: {type: custom, base_url: 'https://h.example', active: false,"
+        " when: {host: nowhere}}}"
+    )
+    found = refused(lay, "/models/coder", "endpoints: {gw: null}", back)
+    assert [d.position.file for d in found] == ["over0.yaml"]
+
+
+def test_what_a_locked_entry_names_may_be_declared_by_a_later_layer(lay, tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "version: 1\nlocked: [/models/m]\nmodels: {m: {endpoint: e}}\n"
+    )
+    (tmp_path / "team.yaml").write_text(
+        "extends: base.yaml\nendpoints: {e: {type: custom, base_url: 'https://h.example/v1',"
+        " active: false, when: {os: linux}}}\n"
+    )
+    assert "m" in load(Path("team.yaml"), facts=ANN).models
+
+
+def test_each_change_below_a_lock_is_told_where_it_stands(lay):
+    over = "models:\n  new: {provider: openai}\n  o1:\n    custom: true\n    enabled: true\n"
+    found = refused(lay, "/models", over)
+    assert [(d.path, d.position.line) for d in found] == [
+        ("/models/new", 2),
+        ("/models/o1/custom", 4),
+        ("/models/o1/enabled", 5),
+    ]
+    assert "where nothing is said of it" in found[0].message
+    assert "and stands at byok.yaml:9:" in found[2].message
 
 
 def test_the_place_of_the_value_is_named_too(lay):

@@ -39,11 +39,13 @@ def check(document: Document, *, part: bool = False) -> list[Diagnostic]:
     if compiled is not None and compiled.is_valid(document.data):
         return []
     data = document.data if compiled is None else _failing(document.data, compiled)
-    errors = [read_error(error) for error in islice(_python(part).iter_errors(data), MAX_ERRORS)]
+    read = (read_error(error) for error in _python(part).iter_errors(data))
+    errors = [*islice((error for error in read if error.told(document.gaps)), MAX_ERRORS)]
     found = list(word(errors, document, minor))
     if len(errors) == MAX_ERRORS:
         raise ManifestError(document.file, [*document.diagnostics, *found])
-    return found if errors or compiled is None else [_unexplained(document)]
+    known = errors or document.gaps or compiled is None
+    return found if known else [_unexplained(document)]
 
 
 def version(data: Any) -> str | None:

@@ -83,7 +83,7 @@ def _built(whole: Whole, folder: Path, facts: Facts | None) -> Loaded:
     decided = decide(_sound(document.data, found) if found else document.data, facts)
     manifest = _noted(build(document, folder, decided.data), whole, decided)
     names = {part: _declared(document.data, part) for part in ("providers", "endpoints")}
-    found.extend(refuse(manifest, names))
+    found.extend(refuse(manifest, names, whole.taken_back))
     if found:
         raise ManifestError(document.file, found)
     return Loaded(manifest, decided.data)
@@ -103,9 +103,14 @@ def _noted(manifest: Manifest, whole: Whole, decided: Decided) -> Manifest:
 def _ordered(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Return findings by place, each once; of a literal secret nothing else is said."""
     literal = [finding for finding in found if finding.code == "BYOK004" and finding.path]
-    secret = {finding.path: finding for finding in reversed(literal)}
-    kept = (finding for finding in found if secret.get(finding.path, finding) is finding)
+    secret = {_spot(finding): finding for finding in reversed(literal)}
+    kept = (finding for finding in found if secret.get(_spot(finding), finding) is finding)
     return sorted(dict.fromkeys(kept), key=_place)
+
+
+def _spot(found: Diagnostic) -> tuple[str, str]:
+    """Return the file and the path of a finding: several layers may say the same path."""
+    return found.position.file if found.position else "", found.path
 
 
 def _place(found: Diagnostic) -> tuple[str, int, int, str]:

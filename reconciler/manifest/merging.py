@@ -84,6 +84,16 @@ def pointers(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
             todo.extend((f"{at}/{index}", each) for index, each in enumerate(part))
 
 
+def taken_back(data: Any, pointer: str = "", depth: int = 1) -> Iterator[str]:
+    """Yield the pointer of each null that takes back what lower layers said."""
+    for name, value in data.items() if isinstance(data, dict) else ():
+        at = f"{pointer}/{escape(name)}"
+        if value is None and depth in TAKEN_BACK:
+            yield at
+        elif depth < TAKEN_BACK[-1]:
+            yield from taken_back(value, at, depth + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Pen:
     """The places as they are rewritten, and those of the higher layer."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from reconciler.manifest import hosts
-from reconciler.manifest.pointer import escape, shown
+from reconciler.manifest.pointer import escape, join, shown
 from reconciler.manifest.wording import nearest
-from reconciler.model import Diagnostic, Severity
-from reconciler.spec import CURSOR, CURSOR_TEAM, PROVIDERS, Manifest
+from reconciler.model import Diagnostic, Position, Severity
+from reconciler.spec import CURSOR, CURSOR_TEAM, EMPTY, PROVIDERS, Manifest
 
 Names: TypeAlias = Mapping[str, Collection[str]]
 
@@ -17,13 +17,16 @@ _ROUNDING: Final = 1e-3
 """Cents that floating point may add or lose, below a billion dollars."""
 
 
-def refuse(manifest: Manifest, declared: Names) -> list[Diagnostic]:
+def refuse(
+    manifest: Manifest, declared: Names, taken_back: Mapping[str, Position] = EMPTY
+) -> list[Diagnostic]:
     """Return the errors of a manifest that fits the schema.
 
     ``declared`` holds the names under ``providers`` and ``endpoints``, also of entries that do
-    not fit: who names one of those has made no mistake.
+    not fit: who names one of those has made no mistake. ``taken_back`` has the places where a
+    layer says null of an entry.
     """
-    found = [*_undeclared(manifest, declared)]
+    found = [*_undeclared(manifest, declared, taken_back)]
     for rule in RULES:
         found.extend(rule(manifest))
     return found
@@ -34,10 +37,23 @@ def error(manifest: Manifest, code: str, path: str, what: str, way_out: str) -> 
     return Diagnostic(code, Severity.ERROR, path, what, way_out, manifest.where(path))
 
 
-def _undeclared(manifest: Manifest, declared: Names) -> Iterator[Diagnostic]:
+def _layer(manifest: Manifest, pointer: str) -> int:
+    """Return which layer says what stands at a pointer; of two that clash, the later is wrong."""
+    file = manifest.where(pointer).file
+    return manifest.layers.index(file) if file in manifest.layers else 0
+
+
+def _undeclared(
+    manifest: Manifest, declared: Names, taken_back: Mapping[str, Position]
+) -> Iterator[Diagnostic]:
     for kind, name, pointer in _names(manifest):
         if name in declared[kind] or (name in PROVIDERS and pointer.startswith("/models/")):
             continue  # a model of a provider whose key stays in the person's own hands
+        if place := taken_back.get(join((kind, name))):
+            what = f"this names what is taken back at {place}"
+            way_out = f"take that null away, or name another of the {kind}"
+            yield error(manifest, "BYOK120", pointer, what, way_out)
+            continue
         close = nearest(name, declared[kind])
         way_out = f"declare it under {kind}:"
         if close is not None:
@@ -58,7 +74,8 @@ def _names(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
 
 
 def _one_active(manifest: Manifest) -> Iterator[Diagnostic]:
-    active = [endpoint.name for endpoint in manifest.endpoints.values() if endpoint.active]
+    found = (endpoint.name for endpoint in manifest.endpoints.values() if endpoint.active)
+    active = sorted(found, key=lambda name: _layer(manifest, f"/endpoints/{name}/active"))
     for name in active[1:]:
         what = (
             f"a second active endpoint: {shown(active[0])} is active too, and Cursor has one slot"
@@ -79,13 +96,16 @@ def _one_claim(manifest: Manifest) -> Iterator[Diagnostic]:
 
 
 def _one_default(manifest: Manifest) -> Iterator[Diagnostic]:
+    said = (
+        (f"/models/{escape(model.id)}/default_for/{at}", feature, model.id)
+        for model in manifest.models.values()
+        for at, feature in enumerate(model.default_for)
+    )
     first: dict[str, str] = {}
-    for model in manifest.models.values():
-        for at, feature in enumerate(model.default_for):
-            if first.setdefault(feature, model.id) != model.id:
-                path = f"/models/{escape(model.id)}/default_for/{at}"
-                what = f"{feature} has a default model already: {shown(first[feature])}"
-                yield error(manifest, "BYOK119", path, what, "keep one of the two")
+    for path, feature, name in sorted(said, key=lambda each: _layer(manifest, each[0])):
+        if first.setdefault(feature, name) != name:
+            what = f"{feature} has a default model already: {shown(first[feature])}"
+            yield error(manifest, "BYOK119", path, what, "keep one of the two")
 
 
 def _default_enabled(manifest: Manifest) -> Iterator[Diagnostic]:
@@ -147,9 +167,9 @@ def _own_names(manifest: Manifest) -> Iterator[Diagnostic]:
 def _one_hard_limit(manifest: Manifest) -> Iterator[Diagnostic]:
     """Refuse a second hard limit for one account and scope."""
     first: dict[tuple[str, str, bool], str] = {}
-    for name, budget in manifest.budgets.items():
-        if budget.get("enforce") != "hard":
-            continue
+    hard = (name for name, each in manifest.budgets.items() if each.get("enforce") == "hard")
+    for name in sorted(hard, key=lambda name: _layer(manifest, f"/budgets/{name}/enforce")):
+        budget = manifest.budgets[name]
         of = "provider" if "provider" in budget else "endpoint"
         whole = budget.get("scope") == "organization"  # else the one project or workspace
         scope = (of, budget[of], whole)

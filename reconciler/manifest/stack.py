@@ -14,20 +14,24 @@ from reconciler.manifest.document import Document
 from reconciler.manifest.homes import Moving
 from reconciler.manifest.layers import Finder, Layer
 from reconciler.manifest.locks import Lock, broken, idle, locks
-from reconciler.manifest.merging import TAKEN_BACK, Said, over, pointers, settled
+from reconciler.manifest.merging import Said, over, pointers, settled, taken_back
 from reconciler.manifest.syntax import fault
-from reconciler.model import Diagnostic
+from reconciler.model import Diagnostic, Position
 from reconciler.spec import EMPTY, Homes
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A manifest in one piece; ``findings`` are warnings that only its files could tell."""
+    """A manifest in one piece; ``findings`` are warnings that only its files could tell.
+
+    ``taken_back`` has the place of each null that took something away.
+    """
 
     document: Document
     layers: tuple[str, ...]
     homes: Homes = field(default_factory=lambda: EMPTY)
     findings: tuple[Diagnostic, ...] = ()
+    taken_back: Mapping[str, Position] = field(default_factory=lambda: EMPTY)
 
 
 def alone(document: Document) -> Whole:
@@ -53,20 +57,11 @@ def stacked(document: Document, real: Path, overlays: Sequence[Path]) -> Whole:
 
 
 def _own(layer: Layer) -> Iterator[Diagnostic]:
-    """Yield what is wrong with one file by itself."""
+    """Yield what is wrong with one file by itself; a null that takes back is of no form."""
     document = layer.document
     yield from document.diagnostics
-    said = document.data
-    if isinstance(said, dict):
-        said = {name: _without_null(part, TAKEN_BACK[0]) for name, part in said.items()}
-    yield from check(replace(document, data=said), part=True)
-
-
-def _without_null(part: Any, depth: int) -> Any:
-    """Return a section without the nulls that take something back: they are none of its form."""
-    if not isinstance(part, dict) or depth not in TAKEN_BACK:
-        return part
-    return {n: _without_null(each, depth + 1) for n, each in part.items() if each is not None}
+    gaps = document.gaps.union(taken_back(document.data))
+    yield from check(replace(document, gaps=gaps), part=True)
 
 
 def _at_odds(layers: Sequence[Layer], document: Document) -> Iterator[Diagnostic]:
@@ -115,7 +110,13 @@ def _merged(layers: Sequence[Layer], document: Document, folder: Path) -> Whole:
         tuple(layer.document.file for layer in layers),
         moving.homes(),
         idle(held, whole.data),
+        _taken_back(layers),
     )
+
+
+def _taken_back(layers: Sequence[Layer]) -> Mapping[str, Position]:
+    documents = [layer.document for layer in layers]
+    return {at: said.where(at) for said in documents for at in taken_back(said.data)}
 
 
 def _said(layer: Layer, moving: Moving) -> Said:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +51,10 @@ class Fault:
         """The JSON pointer of the value, or of the mapping when a name is at fault."""
         return join(self.path)
 
+    def told(self, gaps: Collection[str]) -> bool:
+        """Tell whether there is more to say than of a value that stands in a gap."""
+        return self.of_name or self.keyword == "additionalProperties" or self.pointer not in gaps
+
 
 def read_error(error: ValidationError) -> Fault:
     """Return what we use of a jsonschema error; its message, which repeats values, is not."""
@@ -70,7 +74,7 @@ def word(errors: Iterable[Fault], document: Document, minor: str) -> Iterator[Di
             yield _name(error, document)
         elif error.keyword == "additionalProperties":
             yield from _unknown(error, document, minor)
-        elif error.pointer not in document.gaps:
+        else:
             code, text = _text(error, minor)
             what, _, way_out = text.partition("; ")
             yield fault(code, what, way_out, document.where(error.pointer), error.pointer)

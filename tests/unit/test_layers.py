@@ -203,6 +203,18 @@ def test_errors_of_all_layers_come_at_once_each_with_its_place(files):
     assert literal not in repr(found)
 
 
+def test_a_literal_secret_hides_nothing_that_another_layer_says_there(files):
+    literal = "sk-" + "ant-" + "api03-" + "A" * 93 + "AA"
+    files("base.yaml", f"version: 1\nproviders: {{openai: {{key: {literal}}}}}\n")
+    files("team/byok.yaml", "extends: ../base.yaml\nproviders: {openai: {key: 5}}\n")
+    files("team/over.yaml", f"providers: {{openai: {{key: {literal}}}}}\n")
+    assert [(d.code, str(d.position)) for d in refused("over.yaml")] == [
+        ("BYOK004", "../base.yaml:2:27"),
+        ("BYOK004", "byok.yaml:2:27"),
+        ("BYOK004", "over.yaml:1:27"),
+    ]
+
+
 def test_a_rule_that_two_layers_break_points_to_the_one_that_spoke_last(files):
     files("team/byok.yaml", f"version: 1\n{KEY}models: {{a: {{provider: openai,"
           " default_for: [spec]}}\n")  # fmt: skip
@@ -213,6 +225,72 @@ def test_a_rule_that_two_layers_break_points_to_the_one_that_spoke_last(files):
           " active: false}\n")  # fmt: skip
     [warning] = [d for d in lint(whole("over.yaml")) if d.code == "BYOK104"]
     assert str(warning.position) == "over.yaml:2:31"
+
+
+@pytest.mark.parametrize(
+    ("section", "over", "found"),
+    [
+        (("endpoints: {a: {type: custom, base_url: 'https://h.example/v1', active: false},"
+          " b: {type: custom, base_url: 'https://i.example/v1'}}"),
+         "endpoints: {a: {active: true}}", ("BYOK105", "over.yaml:1:13")),
+        ("models: {a: {provider: openai}, b: {provider: openai, default_for: [spec]}}",
+         "models: {a: {default_for: [spec]}}", ("BYOK119", "over.yaml:1:28")),
+        (("budgets: {a: {provider: openai, monthly_usd: 5},"
+          " b: {provider: openai, monthly_usd: 5, enforce: hard}}"),
+         "budgets: {a: {enforce: hard}}", ("BYOK127", "over.yaml:1:11")),
+    ],
+)  # fmt: skip
+def test_of_two_claims_the_later_layers_is_at_fault_whatever_stands_first(
+    files, section, over, found
+):
+    files("team/byok.yaml", f"version: 1\n{KEY}{section}\n")
+    files("team/over.yaml", f"{over}\n")
+    one = only("over.yaml")
+    assert (one.code, str(one.position)) == found
+
+
+@pytest.mark.parametrize(
+    ("over", "place"),
+    [
+        ("providers: {opnai: null}", "1:13"),
+        ("providers: {openai: {projct: null}}", "1:22"),
+        ("endpoints: {'a b': null}", "1:13"),
+        ("policy: {ignor: null}", "1:10"),
+        ("models:\n  a: {proider: null}", "2:7"),
+    ],
+)
+def test_what_is_taken_back_must_have_a_known_name(files, over, place):
+    """A misspelt one would take nothing back, unseen; the schema for editors refuses it too."""
+    files("team/byok.yaml", f"version: 1\n{KEY}")
+    files("team/over.yaml", f"{over}\n")
+    found = only("over.yaml")
+    assert (found.code, str(found.position)) == ("BYOK003", f"over.yaml:{place}")
+    data = read(over, "f").data
+    assert not Draft202012Validator(schemas.layer()).is_valid(data)
+
+
+def test_a_thousand_nulls_are_no_thousand_errors(files):
+    names = [f"m{n}" for n in range(1_100)]
+    said = "\n".join(f"  {name}: {{provider: openai}}" for name in names)
+    files("team/byok.yaml", f"version: 1\nmodels:\n{said}\n")
+    files("team/over.yaml", "models:\n" + "\n".join(f"  {name}:" for name in names) + "\n")
+    assert whole("over.yaml").models == {}
+
+
+def test_who_names_what_a_later_layer_took_back_is_told_where(files):
+    files("base.yaml", f"version: 1\n{KEY}"
+          "budgets: {m: {provider: openai, monthly_usd: 5}}\n"
+          "models:\n  a: {endpoint: gw}\n"
+          "endpoints: {gw: {type: custom, base_url: 'https://h.example/v1'}}\n")  # fmt: skip
+    files("team/byok.yaml", "extends: ../base.yaml\n")
+    files("team/over.yaml", "endpoints: {gw: null}\nproviders: {openai: null}\n")
+    found = refused("over.yaml")
+    assert [(d.code, str(d.position)) for d in found] == [
+        ("BYOK120", "../base.yaml:3:25"),
+        ("BYOK120", "../base.yaml:5:17"),
+    ]
+    assert "taken back at over.yaml:2:21" in found[0].message
+    assert "taken back at over.yaml:1:17" in found[1].message
 
 
 @pytest.mark.parametrize(

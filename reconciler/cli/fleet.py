@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import io
+import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -45,7 +47,7 @@ def report(
     from reconciler.fleet import collect, report as grouped
 
     with working("reading"):
-        collected = collect(results, sys.stdin.buffer)
+        collected = collect(results, _stdin())
     _refuse(collected, results, out)
     found = grouped(collected.hosts, collected.unread)
     for name in collected.reports:
@@ -56,6 +58,11 @@ def report(
         _write(out, _rendered(found, form or _form(out), kept=True))
         screen().say(f"{out} is written: {_headline(found)}")
     return NOT_IN_SYNC if detailed_exitcode and not found.well else 0
+
+
+def _stdin() -> BinaryIO:
+    """Return what ``-`` reads: nothing where this process was started without a stdin."""
+    return sys.stdin.buffer if sys.stdin else io.BytesIO()
 
 
 def _refuse(collected: Collected, results: tuple[Path, ...], out: Path | None) -> None:
@@ -69,7 +76,9 @@ def _refuse(collected: Collected, results: tuple[Path, ...], out: Path | None) -
         seen = out.stat()
     except OSError:
         return
-    if (seen.st_dev, seen.st_ino) in collected.identities and str(out) not in collected.reports:
+    if not stat.S_ISREG(seen.st_mode):
+        raise UsageError(f"--out {out}", "is no ordinary file", "name another, or use > instead")
+    if (seen.st_dev, seen.st_ino) in collected.identities:
         raise UsageError(f"--out {out}", "is one of the results", "name another file")
 
 
@@ -109,13 +118,18 @@ def _headline(found: Report) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a report to a file, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    draft = None
     try:
-        with os.fdopen(os.open(draft, flags, 0o666), "w", encoding="utf-8", newline="\n") as file:
+        with NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".byok-", delete=False, encoding="utf-8", newline="\n"
+        ) as file:
+            draft = Path(file.name)
             file.write(text)
         draft.replace(path)
+        draft = None
     except OSError as error:
-        draft.unlink(missing_ok=True)
         what = f"the report cannot be written ({error.strerror})"
         raise ByokError(str(path), what, "name another file") from None
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.fleet.documents import OwnReport, read
-from reconciler.fleet.files import GONE, Found, Identity, documents
+from reconciler.fleet.files import NOTHING, Found, Identity, documents
 from reconciler.fleet.host import Host, Unread, joined
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All machines, what could not be read, reports of ours among it, and which files these are."""
+    """All machines, what could not be read, reports of ours, and which files the rest are."""
 
     hosts: tuple[Host, ...]
     unread: tuple[Unread, ...]
@@ -24,7 +24,7 @@ class Collected:
     @property
     def anything(self) -> bool:
         """Whether there was a file at all, a good one or a bad one."""
-        return bool(self.hosts) or any(one.why != GONE for one in self.unread)
+        return bool(self.hosts) or any(one.why not in NOTHING for one in self.unread)
 
 
 def collect(paths: Sequence[Path], stream: BinaryIO) -> Collected:
@@ -37,14 +37,15 @@ def collect(paths: Sequence[Path], stream: BinaryIO) -> Collected:
     reports: list[str] = []
     identities: set[Identity] = set()
     for found in documents(paths, stream):
-        if found.identity is not None:
-            identities.add(found.identity)
         try:
             _take(found, hosts)
         except OwnReport:
             reports.append(found.name)
+            continue
         except ValueError as error:
             unread.append(Unread(found.name, str(error)))
+        if found.identity is not None:
+            identities.add(found.identity)
     return Collected(tuple(hosts.values()), tuple(unread), tuple(reports), frozenset(identities))
 
 

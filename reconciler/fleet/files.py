@@ -16,6 +16,10 @@ LARGEST: Final = 16 * 1024 * 1024
 """Bytes of one document."""
 
 GONE: Final = "is not there"
+BARE: Final = "holds no result: no *.json is in this folder"
+SILENT: Final = "brought no line"
+NOTHING: Final = frozenset({GONE, BARE, SILENT})
+"""Why there is nothing at all to read."""
 LINK: Final = "is a symbolic link, which is not followed"
 LARGE: Final = f"is larger than {LARGEST // 1024 // 1024} MB"
 STREAM: Final = "stdin"
@@ -54,13 +58,21 @@ def documents(paths: Sequence[Path], stream: BinaryIO) -> Iterator[Found]:
         if found.identity is not None:
             read.add(found.identity)
     if Path("-") in paths:
-        yield from _lines(stream)
+        lines = _lines(stream)
+        silent = Found(STREAM, STREAM, problem=SILENT)
+        yield from [next(lines, silent)] if len(paths) > 1 else []
+        yield from lines
 
 
 def _places(path: Path) -> Iterator[_Place]:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - a Path's own raises where it may not look
         yield _Place(str(path), path)
         return
+    inside = list(_below(path))
+    yield from inside or [_Place(str(path), path, BARE)]
+
+
+def _below(path: Path) -> Iterator[_Place]:
     lost: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=lost.append):
         for name in folders:
@@ -81,7 +93,8 @@ def _read(place: _Place) -> Found:
         except FileNotFoundError:
             problem = GONE
         except OSError as error:
-            problem = LINK if place.path.is_symlink() else _why(error)
+            linked = os.path.islink(place.path)  # noqa: PTH114 - a Path's own may raise again
+            problem = LINK if linked else _why(error)
         except ValueError as error:
             problem = str(error)
     return Found(place.name, place.path.stem, data, problem, identity)

@@ -137,6 +137,32 @@ def test_nothing_to_read_is_a_wrong_command_line(run, tmp_path, args):
     assert run(*args, "--json").document["exit"] == 64
 
 
+def test_a_folder_without_results_is_named_beside_one_with(run, results, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run(results, "empty", "-")
+    assert "empty: holds no result: no *.json is in this folder" in done.out
+    assert "stdin: brought no line" in done.out
+    assert "2\nfiles could not be read" in done.out or "2 files could not be read" in done.out
+
+
+def test_it_needs_no_stdin(results):
+    words = [sys.executable, "-m", "reconciler", "fleet", "report", str(results)]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "60 machines" in done.stdout
+
+
+def test_a_name_that_is_too_long_is_told(run, results):
+    done = run(results, "n" * 300)
+    assert done.code == 0, done.err
+    assert "cannot be read (File name too long)" in " ".join(done.out.split())
+    done = run(results, "--out", "n" * 300)
+    assert done.code == 1
+    assert "the report cannot be written (File name too long)" in done.err
+
+
 def test_only_bad_files_are_still_a_report(run, tmp_path):
     (tmp_path / "bad.json").write_text("{")
     done = run("bad.json")
@@ -174,10 +200,22 @@ def test_a_result_is_never_overwritten(run, results):
     assert victim.read_bytes() == before
 
 
+@pytest.mark.parametrize("out", [".", "results", "pipe"])
+def test_what_is_no_file_is_never_replaced(run, results, tmp_path, out):
+    """A pipe stands for /dev/null, in whose place root could otherwise put a file."""
+    os.mkfifo(tmp_path / "pipe")
+    before = (tmp_path / out).stat()
+    done = run(results, "--out", out)
+    assert done.code == 64
+    assert f"--out {out}: is no ordinary file" in done.err
+    assert (tmp_path / out).stat().st_mode == before.st_mode
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def test_a_report_among_the_results_is_left_out(run, results):
     out = results / "report.json"
-    for _ in range(2):
-        done = run(results, "--out", out)
+    for given in (out, out, "results/report.json", "results/../results/report.json"):
+        done = run(results, "--out", given)
         assert done.code == 0
         assert json.loads(out.read_text())["totals"]["hosts"] == 60
         assert json.loads(out.read_text())["totals"]["unreadable"] == 0
@@ -189,6 +227,12 @@ def test_a_file_that_cannot_be_written_is_said(run, results, tmp_path):
     assert done.code == 1
     assert "the report cannot be written (No such file or directory)" in done.err
     assert not (tmp_path / "no").exists()
+
+
+def test_a_report_is_readable_by_its_owner_alone_and_leaves_no_draft(run, results, tmp_path):
+    assert run(results, "--out", "r.html").code == 0
+    assert (tmp_path / "r.html").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "results"]
 
 
 def test_real_documents_of_a_real_byok(applied, run, tmp_path):

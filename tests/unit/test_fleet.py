@@ -212,7 +212,7 @@ def test_a_reason_that_repeats_the_failure_is_told_once():
     both = told(
         made.envelope("a", "skipped", why=why, exit=7, error=error),
         made.envelope("b", "skipped", why="not its turn", exit=7, error=error),
-        made.envelope("c", "pending", why="Cursor is running"),
+        made.envelope("c", "pending", why="Cursor is running", plan=made.plan(made.MODEL)),
     )
     assert {(t.failure.what, t.failure.way_out, t.hosts) for t in both.troubles} == {
         ("Cursor is running", "quit it", ("a",)),
@@ -266,6 +266,21 @@ def test_what_may_not_be_read_is_named(tmp_path):
     found = collect([folder], io.BytesIO())
     assert {Path(one.file).name for one in found.unread} == {"dev-1.json", "closed"}
     assert len(found.hosts) == 1
+
+
+def refused(*_args, **_kwargs):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_where_nobody_may_look_is_named(tmp_path, monkeypatch):
+    """A folder that lists its names and shows no more of them; as root it cannot be made."""
+    folder = made.write(tmp_path / "results", 2)
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(Path, name, refused)
+    monkeypatch.setattr(os, "open", refused)
+    found = collect([folder], io.BytesIO())
+    assert {one.why for one in found.unread} == {"cannot be read (Permission denied)"}
+    assert len(found.unread) == 2
 
 
 def test_a_stream_of_lines(monkeypatch):

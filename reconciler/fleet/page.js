@@ -120,7 +120,8 @@
     }
     group = Object.hasOwn(data.groups, asked.get("group") || "") ? asked.get("group") : "";
     filter();
-    if (location.hash.length > 1) at("hosts").scrollIntoView();
+    const place = location.hash.slice(1);
+    if (place && !at(place)) at("hosts").scrollIntoView();
   };
   const write = () => {
     const asked = new URLSearchParams();

@@ -115,6 +115,18 @@ def test_a_view_that_a_link_names_wrongly_shows_all(opened):
     assert told(opened) == "1,000 machines"
 
 
+def test_the_number_of_unread_files_leads_to_their_reasons(chromium, tmp_path):
+    many = (made.envelope(f"h{n}", "failed", why=f"reason {n}") for n in range(60))
+    address = page(tmp_path, [*many, *({"format": f"odd/{n}"} for n in range(60))])
+    chromium.look(width=1200)
+    chromium.open(address)
+    chromium.click(".totals .unreadable a")
+    chromium.until("location.hash === '#unreadable'")
+    chromium.run("new Promise(done => setTimeout(done, 50))")
+    top = "document.getElementById('unreadable').getBoundingClientRect().top"
+    assert abs(chromium.run(top)) < 5
+
+
 @pytest.mark.parametrize("outcome", ["skipped", "unreachable", "changed"])
 def test_a_total_leads_to_its_machines(opened, fleet, outcome):
     opened.click(f".totals .{outcome} a")

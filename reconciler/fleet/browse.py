@@ -9,7 +9,6 @@ from reconciler.fleet import words
 from reconciler.fleet.grouping import Alike, Drift, Found, Report, Standing, Trouble
 from reconciler.fleet.host import Outcome
 from reconciler.model import Change
-from reconciler.render.edits import rows
 from reconciler.render.values import clean
 from reconciler.render.words import More
 
@@ -83,18 +82,19 @@ def _keys(found: Report) -> Mapping[str, list[str]]:
     for ring in found.keyrings:
         for one in ring.prints:
             for host in one.here:
-                held.setdefault(host, []).append(clean(one.fingerprint))
+                marks = held.setdefault(host, [])
+                if (mark := clean(one.fingerprint)) not in marks:
+                    marks.append(mark)
     return held
 
 
 def _prints(found: Report) -> dict[str, str]:
-    """Return each key that somebody has, and the place where it stands first."""
-    prints = (one for ring in found.keyrings for one in ring.prints if one.here)
-    return {
-        mark: f"{mark[:12]} {words.slot(one)}{' (old)' if one.old else ''}"
-        for one in prints
-        if (mark := clean(one.fingerprint))
-    }
+    """Return each key that somebody has, and all places where it stands."""
+    places: dict[str, list[str]] = {}
+    for one in (one for ring in found.keyrings for one in ring.prints if one.here):
+        told = f"{words.slot(one)}{' (old)' if one.old else ''}"
+        places.setdefault(clean(one.fingerprint), []).append(told)
+    return {mark: f"{mark[:12]} {', '.join(dict.fromkeys(at))}" for mark, at in places.items()}
 
 
 def _group(one: Group) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _lines(kind: str, lines: Iterable[str]) -> dict[str, Any]:
 
 
 def _change(change: Change | More, why: str) -> list[Any]:
-    found = () if isinstance(change, More) else rows(change)
     stop = isinstance(change, Change) and change.irreversible
+    found = words.edits(change)
     edits = [[row.label, row.before, row.after, row.sign, row.source] for row in found]
     return [words.title(change), why, stop, edits]

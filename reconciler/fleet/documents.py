@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from reconciler.codec import canonical, change_from_json
+from reconciler.fleet.alike import alike, keyless, unreached
+from reconciler.fleet.fields import (
+    Document,
+    WrongField,
+    list_of,
+    number_of,
+    text_of,
+    texts_in,
+    texts_of,
+)
 from reconciler.fleet.host import (
     Applied,
     Failure,
@@ -24,25 +34,19 @@ from reconciler.fleet.host import (
 )
 from reconciler.model import Change
 
-Document: TypeAlias = Mapping[str, Any]
-
 ENVELOPE: Final = "byok.host/1"
 REPORT: Final = "byok.fleet/1"
+FAILED: Final = "byok.error/1"
+"""What any command prints instead of its own document."""
 OUTCOMES: Final = ("in_sync", "pending", "changed", "skipped", "failed", "unreachable")
 NO_RESULT: Final = "names no format: it is no result of byok"
 SHOWN: Final = 3
 """Errors of a manifest that its failure is worded with."""
 LONGEST_NAME: Final = 255
-LONGEST_TEXT: Final = 2000
-"""Characters of one foreign text that are kept."""
 
 
 class OwnReport(Exception):
     """The file is a report of ours, not a result."""
-
-
-class WrongField(ValueError):
-    """A field is not what it should be; its text names the field, never its value."""
 
 
 def read(name: str, data: bytes, host: str) -> Host:
@@ -51,7 +55,7 @@ def read(name: str, data: bytes, host: str) -> Host:
     Raises ValueError with the reason when it is none, and OwnReport for a fleet's report.
     """
     document = _document(data)
-    form = _text(document, "format")
+    form = text_of(document, "format")
     if form == REPORT:
         raise OwnReport
     if form == ENVELOPE:
@@ -61,7 +65,8 @@ def read(name: str, data: bytes, host: str) -> Host:
             raise ValueError(NO_RESULT)
         known = ", ".join((ENVELOPE, *SECTIONS))
         raise ValueError(f"its format is {_word(form)}; read are {known}")
-    stem = re.sub(rf"\.{form.partition('/')[0].removeprefix('byok.')}$", "", host)
+    ending = "|".join(map(_part, SECTIONS)) if form == FAILED else _part(form)
+    stem = re.sub(rf"\.({ending})$", "", host)
     return Host(_name(stem), (name,), **_section(form, document, ""))
 
 
@@ -89,29 +94,38 @@ def _finite(text: str) -> float:
 
 
 def _envelope(name: str, document: Document) -> Host:
-    host = _name(_text(document, "host"))
-    outcome = _text(document, "outcome")
+    host = _name(text_of(document, "host"))
+    outcome = text_of(document, "outcome")
     if outcome not in OUTCOMES:
         raise ValueError(f"{host}: its outcome is {_word(outcome)}, none of {', '.join(OUTCOMES)}")
-    user = _text(document, "user")
+    user = text_of(document, "user")
+    why, where = alike(text_of(document, "why"), user, host), ""
+    if outcome == "unreachable":
+        why, where = unreached(why)
     told = Told(
         outcome=outcome,
         user=user,
-        why=_homeless(_text(document, "why"), user),
-        exit=_number(document, "exit"),
-        run=_text(document, "run"),
-        byok=_text(document, "byok"),
-        cursor=_text(document, "cursor"),
+        why=why,
+        where=where,
+        exit=number_of(document, "exit"),
+        run=text_of(document, "run"),
+        byok=text_of(document, "byok"),
+        cursor=text_of(document, "cursor"),
     )
     parts: dict[str, Any] = {}
     for form in SECTIONS:
-        inner = document.get(form.partition("/")[0].removeprefix("byok."))
+        inner = document.get(_part(form))
         if inner is None:
             continue
         if not isinstance(inner, dict) or inner.get("format") != form:
             raise ValueError(f"{host}: a part of it is not the {form} that its place says")
         parts |= _section(form, inner, user)
     return Host(host, (name,), told=told, **parts)
+
+
+def _part(form: str) -> str:
+    """Return what a format is called in an envelope and in a file's name."""
+    return form.partition("/")[0].removeprefix("byok.")
 
 
 def _section(form: str, document: Document, user: str) -> dict[str, Any]:
@@ -129,11 +143,11 @@ def _section(form: str, document: Document, user: str) -> dict[str, Any]:
 def _plan(document: Document, user: str) -> Planned:
     errors = [d for d in document.get("diagnostics", []) if d["severity"] == "error"]
     return Planned(
-        key_id=_text(document, "fingerprint_key"),
+        key_id=text_of(document, "fingerprint_key"),
         changes=_changes(canonical(document["changes"])),
-        unknown=_number(document["summary"], "unknown") or 0,
+        unknown=number_of(document["summary"], "unknown") or 0,
         errors=tuple(
-            Failure(3, _homeless(f"{_text(d, 'code')} {_text(d, 'message')}", user), _way(d))
+            Failure(3, alike(f"{text_of(d, 'code')} {text_of(d, 'message')}", user), _way(d, user))
             for d in errors
         ),
     )
@@ -141,74 +155,87 @@ def _plan(document: Document, user: str) -> Planned:
 
 def _apply(document: Document, user: str) -> Applied:
     return Applied(
-        key_id=_text(document, "fingerprint_key"),
+        key_id=text_of(document, "fingerprint_key"),
         changes=_changes(canonical(document["applied"])),
         failed=tuple(
-            Failure(_number(one, "exit"), _homeless(_text(one, "message"), user), "", _at(one))
-            for one in _list(document, "failed")
+            Failure(
+                exit=number_of(one, "exit"),
+                what=alike(text_of(one, "message"), user),
+                where=text_of(one, "address"),
+            )
+            for one in list_of(document, "failed")
         ),
-        waiting=_texts(document, "pending"),
+        waiting=texts_of(document, "pending"),
     )
 
 
 @lru_cache(maxsize=256)
 def _changes(text: str) -> tuple[Change, ...]:
     """Read changes; those of a thousand machines alike are one object."""
-    return tuple(change_from_json(item) for item in json.loads(text))
+    listed = json.loads(text)
+    for edit in (edit for item in listed for edit in item["edits"]):
+        for side in ("before", "after"):
+            if any(keyless(told) != told for told in texts_in(edit[side], side)):
+                raise WrongField(f"{side} looks like a key")
+    return tuple(change_from_json(item) for item in listed)
 
 
 def _status(document: Document, _user: str) -> Stands:
-    systems = _list(document, "systems")
+    systems = list_of(document, "systems")
     return Stands(
-        drifted=tuple(_moved(one) for system in systems for one in _list(system, "drifted")),
-        to_apply=tuple(text for system in systems for text in _texts(system, "to_apply")),
-        waiting=tuple(text for system in systems for text in _texts(system, "waiting")),
-        unknown=tuple(text for system in systems for text in _texts(system, "unknown")),
+        drifted=tuple(_moved(one) for system in systems for one in list_of(system, "drifted")),
+        to_apply=tuple(text for system in systems for text in texts_of(system, "to_apply")),
+        waiting=tuple(text for system in systems for text in texts_of(system, "waiting")),
+        unknown=tuple(text for system in systems for text in texts_of(system, "unknown")),
     )
 
 
 def _moved(one: Document) -> Moved:
-    after, until = _text(one, "after"), _text(one, "until")
-    return Moved(_at(one), _texts(one, "edits"), _text(one, "by"), after, until)
+    by, after, until = (text_of(one, name) for name in ("by", "after", "until"))
+    return Moved(text_of(one, "address"), texts_of(one, "edits"), keyless(by), after, until)
 
 
 def _doctor(document: Document, user: str) -> tuple[Finding, ...]:
     return tuple(
         Finding(
-            *(_text(one, name) for name in ("code", "check", "state")),
-            *(_homeless(_text(one, name), user) for name in ("what", "fix")),
+            *(text_of(one, name) for name in ("code", "check", "state")),
+            *(alike(text_of(one, name), user) for name in ("what", "fix")),
         )
-        for one in _list(document, "checks")
+        for one in list_of(document, "checks")
         if one["state"] in ("warning", "problem")
     )
 
 
 def _keys(document: Document, _user: str) -> Ring:
-    held = (one for entry in _list(document, "keys") for one in _held(entry))
-    return Ring(_text(document, "fingerprint_key"), tuple(held))
+    held = (one for entry in list_of(document, "keys") for one in _held(entry))
+    return Ring(text_of(document, "fingerprint_key"), tuple(held))
 
 
 def _held(entry: Document) -> tuple[Held, ...]:
-    prints = entry["fingerprints"]
+    prints, state = entry["fingerprints"], text_of(entry, "state")
     return tuple(
-        Held(address, part, _text(prints, part), _ref(entry, part), _text(entry, "state"))
-        for address in _texts(entry, "cursor")
+        Held(address, part, keyless(text_of(prints, part)), _ref(entry, part), state)
+        for address in texts_of(entry, "cursor")
         for part in prints
     )
 
 
 def _ref(entry: Document, part: str) -> str:
-    return next((ref for use in _list(entry, "uses") if (ref := _text(use["refs"], part))), "")
+    return next((ref for use in list_of(entry, "uses") if (ref := text_of(use["refs"], part))), "")
+
+
+def _way(document: Document, user: str) -> str:
+    return alike(text_of(document, "way_out"), user)
 
 
 def _error(document: Document, user: str) -> Failure:
-    what, where = _text(document, "what"), _text(document, "where")
+    what, where = text_of(document, "what"), text_of(document, "where")
     found = [
-        _text(d, "message") for d in document.get("diagnostics", []) if d["severity"] == "error"
+        text_of(d, "message") for d in document.get("diagnostics", []) if d["severity"] == "error"
     ]
     what = f"{what}: {'; '.join(found[:SHOWN])}" if found else what
     return Failure(
-        _number(document, "exit"), _homeless(what, user), _way(document), _homeless(where, user)
+        number_of(document, "exit"), alike(what, user), _way(document, user), alike(where, user)
     )
 
 
@@ -218,7 +245,7 @@ SECTIONS: Final[dict[str, tuple[str, Callable[[Document, str], Any]]]] = {
     "byok.status/1": ("stands", _status),
     "byok.doctor/1": ("findings", _doctor),
     "byok.keys/1": ("ring", _keys),
-    "byok.error/1": ("error", _error),
+    FAILED: ("error", _error),
 }
 """Each format that is read: its part of a Host, and its reader."""
 
@@ -232,48 +259,3 @@ def _name(text: str) -> str:
 def _word(text: str) -> str:
     """Return a word that may be repeated: nothing that could be a value in the wrong place."""
     return text if re.fullmatch(r"[a-z_./0-9-]{1,24}", text) else "no word"
-
-
-def _text(document: Document, name: str) -> str:
-    """Return a text, empty where there is none. Raises TypeError."""
-    value = document.get(name)
-    if value is not None and not isinstance(value, str):
-        raise WrongField(f"{name} is no text")
-    return (value or "")[:LONGEST_TEXT]
-
-
-def _at(document: Document) -> str:
-    return _text(document, "address")
-
-
-def _way(document: Document) -> str:
-    return _text(document, "way_out")
-
-
-def _number(document: Document, name: str) -> int | None:
-    value = document.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise WrongField(f"{name} is no number")
-    return value
-
-
-def _list(document: Document, name: str) -> list[Any]:
-    value = document[name]
-    if isinstance(value, list):
-        return value
-    raise WrongField(f"{name} is no list")
-
-
-def _texts(document: Document, name: str) -> tuple[str, ...]:
-    values = _list(document, name)
-    if not all(isinstance(value, str) for value in values):
-        raise WrongField(f"{name} holds more than texts")
-    return tuple(value[:LONGEST_TEXT] for value in values)
-
-
-def _homeless(text: str, user: str) -> str:
-    """Put ``~`` for the user's home, so that one failure of many people reads alike."""
-    if not user or user not in text:
-        return text
-    home = rf"(/home/|/Users/|[A-Za-z]:\\Users\\){re.escape(user)}(?![\w.-])"
-    return re.sub(home, "~", text)

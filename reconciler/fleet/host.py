@@ -44,11 +44,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the envelope (byok.host/1) says; ``outcome`` is one of its own six words."""
+    """What the envelope (byok.host/1) says; ``outcome`` is one of its own six words.
+
+    ``where`` is the address that nobody answered at.
+    """
 
     outcome: str
     user: str = ""
     why: str = ""
+    where: str = ""
     exit: int | None = None
     run: str = ""
     byok: str = ""

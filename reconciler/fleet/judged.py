@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.fleet.host import Failure, Host, Moved, Outcome
 from reconciler.model import Cause, Change
 
@@ -11,19 +13,32 @@ _FROM_ENVELOPE = {
     "skipped": Outcome.SKIPPED,
     "changed": Outcome.CHANGED,
 }
+BUSY: Final = 7
+"""The exit of what goes away by itself. With any other error no machine is left alone on purpose,
+whatever a roll-out that stopped says of its whole batch."""
 _DRIFT = (Cause.DRIFT, Cause.CONFLICT)
 
 
 def outcome(host: Host) -> Outcome:
     """Return how a machine stands: what its envelope says, made exact by its documents."""
     told = _FROM_ENVELOPE.get(host.told.outcome) if host.told else None
-    if told is Outcome.CHANGED and host.applied and host.applied.failed:
+    if told is Outcome.CHANGED:
+        return _after(host)
+    if told is Outcome.SKIPPED and host.error and host.error.exit != BUSY:
         return Outcome.FAILING
     if told is not None:
         return told
     if failures(host):
         return Outcome.FAILING
     return _standing(host)
+
+
+def _after(host: Host) -> Outcome:
+    """Return how a machine stands that a run changed: what was asked for later may be worse."""
+    if host.applied and host.applied.failed:
+        return Outcome.FAILING
+    stood = _standing(host)
+    return stood if stood in (Outcome.DRIFTED, Outcome.PENDING) else Outcome.CHANGED
 
 
 def _standing(host: Host) -> Outcome:
@@ -42,13 +57,22 @@ def _standing(host: Host) -> Outcome:
 
 
 def todo(host: Host) -> tuple[Change, ...]:
-    """Return what its plan would change, without what a run beside it has done."""
-    if host.planned is None:
+    """Return what its plan would change, without what a run beside it has done.
+
+    After a run that went through there is nothing left, whatever the plan before it said.
+    """
+    if host.planned is None or _through(host):
         return ()
     done = {change.address for change in host.applied.changes} if host.applied else set()
     if not done:
         return host.planned.changes
     return tuple(change for change in host.planned.changes if change.address not in done)
+
+
+def _through(host: Host) -> bool:
+    told, applied = host.told, host.applied
+    well = told is not None and told.run == "apply" and told.outcome in ("in_sync", "changed")
+    return well and not (applied and applied.failed)
 
 
 def done(host: Host) -> tuple[Change, ...]:
@@ -98,11 +122,13 @@ def failures(host: Host) -> tuple[Failure, ...]:
 
 
 def reasons(host: Host, stood: Outcome) -> tuple[Failure, ...]:
-    """Say why a machine is skipped, failing, unreachable or unknown; nothing for all others."""
+    """Say why a machine is skipped, failing, unreachable, unknown, or pending without a plan."""
     match stood:
         case Outcome.FAILING:
             return failures(host) or (_why(host),)
         case Outcome.SKIPPED | Outcome.UNREACHABLE:
+            return (_why(host),)
+        case Outcome.PENDING if host.told and host.told.why and not todo(host):
             return (_why(host),)
         case Outcome.UNKNOWN:
             count = unknown(host)
@@ -117,4 +143,5 @@ def _why(host: Host) -> Failure:
     if error and (not told or not told.why or error.what in told.why):
         return error
     code = told.exit if told else None
-    return Failure(code, (told.why if told else "") or "it does not say why")
+    text, where = (told.why, told.where) if told else ("", "")
+    return Failure(code, text or "it does not say why", where=where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -14,6 +14,9 @@ from reconciler.model import Change, Sealed
 Slot: TypeAlias = tuple[str, str]
 """The address and the part of it that a key stands at."""
 
+Place: TypeAlias = tuple[str, str, str]
+"""A slot, and the fingerprint of the key that stands there."""
+
 SHARE: Final = 10
 """A fingerprint key counts as shared where every tenth machine has it. Its four digits alone may
 agree by chance: of a thousand machines with keys of their own some two do."""
@@ -23,7 +26,7 @@ agree by chance: of a thousand machines with keys of their own some two do."""
 class Print:
     """One key by its fingerprint: the machines that have it, and those that are to get it.
 
-    ``old``: somewhere something else is to stand in its place, and nowhere it is to come.
+    ``old``: somewhere something else stands in its place now, or is to, and nowhere it is to come.
     """
 
     address: str
@@ -52,7 +55,6 @@ class _Seen:
     here: list[str] = field(default_factory=list)
     coming: list[str] = field(default_factory=list)
     states: set[str] = field(default_factory=set)
-    going: bool = False
 
 
 def key_id(host: Host) -> str:
@@ -85,14 +87,14 @@ def _slots(host: Host) -> bool:
 
 
 def _keyring(known: str, hosts: list[Host], common: bool) -> Keyring:  # noqa: FBT001 - told once
-    seen: dict[tuple[str, str, str], _Seen] = defaultdict(_Seen)
+    seen: dict[Place, _Seen] = defaultdict(_Seen)
+    gone = {place for host in hosts for place in _gone(host)}
     for host in hosts:
         here, coming = _here(host), _coming(host)
         for slot, sealed in here.items():
             one = seen[*slot, sealed.fingerprint]
             one.here.append(host.name)
             one.refs |= {sealed.ref} if sealed.ref else set()
-            one.going = one.going or slot in _leaving(host)
         for slot, sealed in coming.items():
             one = seen[*slot, sealed.fingerprint]
             one.coming.append(host.name)
@@ -101,10 +103,10 @@ def _keyring(known: str, hosts: list[Host], common: bool) -> Keyring:  # noqa: F
             place = (held.address, held.part, held.fingerprint)
             if place in seen and held.state:
                 seen[place].states.add(held.state)
-    return Keyring(known, tuple(h.name for h in hosts), common, tuple(_prints(seen)))
+    return Keyring(known, tuple(h.name for h in hosts), common, tuple(_prints(seen, gone)))
 
 
-def _prints(seen: Mapping[tuple[str, str, str], _Seen]) -> Iterable[Print]:
+def _prints(seen: Mapping[Place, _Seen], gone: Container[Place]) -> Iterable[Print]:
     prints = [
         Print(
             *place,
@@ -112,7 +114,7 @@ def _prints(seen: Mapping[tuple[str, str, str], _Seen]) -> Iterable[Print]:
             here=tuple(one.here),
             coming=tuple(one.coming),
             states=tuple(sorted(one.states)),
-            old=one.going and not one.coming,
+            old=place in gone and not one.coming,
         )
         for place, one in seen.items()
     ]
@@ -138,9 +140,12 @@ def _coming(host: Host) -> Mapping[Slot, Sealed]:
     return {slot: after for slot, (_, after) in found if after is not None}
 
 
-def _leaving(host: Host) -> frozenset[Slot]:
-    found = _sealed(todo(host)).items()
-    return frozenset(slot for slot, (before, _) in found if before is not None)
+def _gone(host: Host) -> Iterator[Place]:
+    """Yield the keys that a run took away there, or is to take away."""
+    made = done(host) if host.applied and host.applied.key_id in ("", key_id(host)) else ()
+    for slot, (before, _) in (*_sealed(todo(host)).items(), *_sealed(made).items()):
+        if before is not None:
+            yield (*slot, before.fingerprint)
 
 
 def _sealed(changes: Iterable[Change]) -> Mapping[Slot, tuple[Sealed | None, Sealed | None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import Final
 
 from reconciler.fleet import words
@@ -12,7 +11,7 @@ from reconciler.fleet.host import Unread
 from reconciler.fleet.keys import Keyring
 from reconciler.fleet.names import folded
 from reconciler.model import Change
-from reconciler.render.edits import Row, rows
+from reconciler.render.edits import Row
 from reconciler.render.markdown import code, escape
 from reconciler.render.values import clean
 from reconciler.render.words import More
@@ -20,6 +19,8 @@ from reconciler.render.words import More
 ROOM: Final = 6_000
 """Characters that each section may take; nine of them stay below what GitHub takes (65,536)."""
 
+PLAN: Final = 2_500
+"""Characters that the changes of one plan may take."""
 RANGES: Final = 8
 """Ranges of names that a line shows."""
 KEYRINGS: Final = 2
@@ -48,16 +49,25 @@ def render_markdown(found: Report) -> str:
 
 
 def _table(title: str, head: str, lines: Iterable[str]) -> str:
-    """Return a section with a table, cut at a line where its room ends."""
+    """Return a section with a table; what its room does not hold is counted."""
     listed = list(lines)
     if not listed:
         return ""
-    ends = accumulate(len(line) + 1 for line in listed)
-    kept = sum(end <= ROOM for end in ends)
-    cut = [f"\n{len(listed) - kept:,} more: byok fleet report has them all."]
+    kept = _fitting(listed, ROOM)
+    cut = [f"\n{len(listed) - len(kept):,} more: byok fleet report has them all."]
     rule = "|".join(" --- " for _ in head.split("|"))
-    table = [f"| {head} |", f"|{rule}|", *listed[:kept], *(cut if kept < len(listed) else [])]
+    table = [f"| {head} |", f"|{rule}|", *kept, *(cut if len(kept) < len(listed) else [])]
     return f"#### {escape(title)}\n\n" + "\n".join(table) + "\n"
+
+
+def _fitting(lines: Iterable[str], room: int) -> list[str]:
+    """Return the lines that a room holds; one that is too long for it hides no other."""
+    kept = []
+    for line in lines:
+        if len(line) < room:
+            kept.append(line)
+            room -= len(line) + 1
+    return kept
 
 
 def _row(*texts: str) -> str:
@@ -74,14 +84,14 @@ def _cut(text: str, room: int = 300) -> str:
 
 def _plan(one: Alike) -> str:
     changes = list(words.alike(one))
-    lines = [_change(change, why) for change, why in changes[:RANGES]]
-    lines += [f"and {len(changes) - RANGES} more"] if len(changes) > RANGES else []
+    lines = _fitting((_change(change, why) for change, why in changes[:RANGES]), PLAN)
+    lines += [f"and {len(changes) - len(lines)} more"] if len(changes) > len(lines) else []
     done = "**done** " if one.done else ""
     return _row(f"{len(one.hosts):,}", done + "<br>".join(lines), _which(one.hosts))
 
 
 def _change(change: Change | More, why: str) -> str:
-    edits = "" if isinstance(change, More) else "; ".join(map(_edit, rows(change)))
+    edits = "; ".join(map(_edit, words.edits(change)))
     told = f" ({_cut(edits)})" if edits else ""
     return f"{code(_cut(words.title(change)))} {escape(_cut(why) + told)}"
 

@@ -13,7 +13,7 @@ from reconciler.fleet.host import Outcome, Unread
 from reconciler.fleet.keys import Keyring
 from reconciler.fleet.names import folded
 from reconciler.model import Change
-from reconciler.render.edits import Row, rows
+from reconciler.render.edits import Row
 from reconciler.render.values import clean
 from reconciler.render.words import More
 
@@ -115,11 +115,11 @@ def _plan(one: Alike, number: int) -> str:
 
 
 def _change(change: Change | More, why: str) -> str:
-    title, stop, table = words.title(change), "", ""
-    if isinstance(change, Change):
-        stop = ' <span class="irreversible">irreversible</span>' if change.irreversible else ""
-        body = "".join(map(_row, rows(change)))
-        table = f'<table class="rows"><tbody>{body}</tbody></table>' if body else ""
+    title, stop = words.title(change), ""
+    if isinstance(change, Change) and change.irreversible:
+        stop = ' <span class="irreversible">irreversible</span>'
+    body = "".join(map(_row, words.edits(change)))
+    table = f'<table class="rows"><tbody>{body}</tbody></table>' if body else ""
     name = f'<code class="{SIGNS[title[0]]}">{text(title)}</code>'
     told = f'<div>{name}{stop} <span class="soft">{text(why)}</span></div>'
     return f'<div class="change">{told}{table}</div>'

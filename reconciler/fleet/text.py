@@ -11,7 +11,7 @@ from reconciler.fleet.host import Outcome, Unread
 from reconciler.fleet.keys import Keyring, Print
 from reconciler.fleet.names import folded
 from reconciler.model import Change
-from reconciler.render.edits import Row, rows
+from reconciler.render.edits import Row
 from reconciler.render.layout import Line, Span, paint
 from reconciler.render.text import HUES
 from reconciler.render.values import clean
@@ -116,10 +116,7 @@ def _hue(change: Change | More) -> str:
 
 
 def _edits(change: Change | More, most: int) -> Iterator[Line]:
-    if isinstance(change, More):
-        return
-    found = rows(change)
-    for row in found[:most] if most else found:
+    for row in words.edits(change, most):
         yield _row(row)
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from reconciler.fleet.grouping import Alike, Drift, Report, Trouble
 from reconciler.fleet.host import Failure, Outcome
 from reconciler.fleet.keys import Keyring, Print
 from reconciler.model import Cause, Change
+from reconciler.render.edits import Row, rows
 from reconciler.render.values import clean
 from reconciler.render.words import CAUSES, SYMBOLS, More, condense
 
+LONGEST: Final = 400
+"""Characters of one value that are shown."""
+MOST_ROWS: Final = 500
+"""Lines of one change that are shown."""
 UNTOLD: Final = "untold"
 """What stands for a version, or for who moved something, where no result tells."""
 
@@ -38,7 +44,7 @@ def title(change: Change | More) -> str:
     """Name a change by its sign and address."""
     if isinstance(change, More):
         return f"{SYMBOLS[change.change.action]} {change}"
-    return f"{SYMBOLS[change.action]} {clean(str(change.address))}"
+    return f"{SYMBOLS[change.action]} {cut(clean(str(change.address)))}"
 
 
 def because(change: Change | More) -> str:
@@ -56,6 +62,25 @@ def alike(group: Alike) -> Iterator[tuple[Change | More, str]]:
     """Yield a plan's changes, many alike condensed, and why each is there."""
     for change in condense(group.changes):
         yield change, done_because(change) if group.done else because(change)
+
+
+def edits(change: Change | More, most: int = 0) -> tuple[Row, ...]:
+    """Return a change's rows, so many and so long as a reader bears: a machine could send more."""
+    found = () if isinstance(change, More) else rows(change)
+    shown = tuple(map(_short, found[: most or MOST_ROWS]))
+    lost = len(found) - len(shown)
+    return (*shown, Row("…", f"and {lost:,} more")) if lost else shown
+
+
+def _short(row: Row) -> Row:
+    before = None if row.before is None else cut(row.before)
+    source = cut(row.source)
+    return replace(row, label=cut(row.label), after=cut(row.after), before=before, source=source)
+
+
+def cut(text: str) -> str:
+    """Return a text that is no longer than a report bears."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def plan_name(group: Alike) -> str:
@@ -109,7 +134,8 @@ def digits(ring: Keyring) -> int:
 def held(one: Print) -> str:
     """Say how many machines have a key, and how many are to get it."""
     here, coming = len(one.here), len(one.coming)
-    parts = [f"{here:,} still have it" if one.old else f"{here:,} have it"] if here else []
+    has = "has" if here == 1 else "have"
+    parts = [f"{here:,} still {has} it" if one.old else f"{here:,} {has} it"] if here else []
     parts += [f"{coming:,} {'is' if coming == 1 else 'are'} to get it"] if coming else []
     bad = [state for state in one.states if state in ("dead", "revoked", "in grace")]
     text = ", ".join([*parts, *map(clean, bad)])
@@ -123,7 +149,8 @@ def apart(rings: Iterable[Keyring]) -> str:
     if not lost and len(listed) < 2:  # noqa: PLR2004 - two that differ
         return ""
     few = [ring for ring in listed if not ring.shared]
-    told = f"{machines(lost)} with {len(few):,} other fingerprint keys" if lost else ""
+    noun = "key" if len(few) == 1 else "keys"
+    told = f"{machines(lost)} with {len(few):,} other fingerprint {noun}" if lost else ""
     told = told or f"{len(listed)} fingerprint keys are in use"
     return f"{told}: their keys cannot be compared; set policy.fingerprint_key in the manifest"
 

@@ -72,7 +72,9 @@ def test_everybody_is_counted_once_and_nobody_is_lost(documents):
         assert sorted(name for _, hosts in versions for name in hosts) == sorted(names)
     for one in grouped.hosts:
         told = [t for t in grouped.troubles if one.host.name in t.hosts]
-        assert bool(told) is (one.outcome in ("skipped", "failing", "unreachable", "unknown"))
+        if one.outcome != "pending":  # which is one only where no plan says what waits
+            stuck = ("skipped", "failing", "unreachable", "unknown")
+            assert bool(told) is (one.outcome in stuck)
         assert all(t.outcome is one.outcome for t in told)
 
 

@@ -27,13 +27,22 @@ STREAM: Final = "stdin"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One document's bytes, or why there are none; ``host`` is what its file is called."""
+    """One document's bytes, or why there are none; ``host`` is what its file is called.
+
+    ``path`` is its real path where it has several names.
+    """
 
     name: str
     host: str
     data: bytes = b""
     problem: str = ""
     identity: Identity | None = None
+    path: str = ""
+
+    @property
+    def key(self) -> Identity | str | None:
+        """What it is read by once: two machines' files that are alike may be one by hard links."""
+        return self.path or self.identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +58,14 @@ def documents(paths: Sequence[Path], stream: BinaryIO) -> Iterator[Found]:
     The order of the arguments does not matter, and a file that is named twice is read once.
     A link is followed only where it is a folder that an argument names.
     """
-    read: set[Identity] = set()
+    read: set[Identity | str] = set()
     places = {place.name: place for path in paths if str(path) != "-" for place in _places(path)}
     for _, place in sorted(places.items()):
         found = _read(place)
-        if found.identity is None or found.identity not in read:
+        if found.key is None or found.key not in read:
             yield found
-        if found.identity is not None:
-            read.add(found.identity)
+        if found.key is not None:
+            read.add(found.key)
     if Path("-") in paths:
         lines = _lines(stream)
         silent = Found(STREAM, STREAM, problem=SILENT)
@@ -86,10 +95,12 @@ def _below(path: Path) -> Iterator[_Place]:
 
 
 def _read(place: _Place) -> Found:
-    problem, data, identity = place.problem, b"", None
+    problem, data, identity, path = place.problem, b"", None, ""
     if not problem:
         try:
-            data, identity = _contents(place.path)
+            data, seen = _contents(place.path)
+            identity = (seen.st_dev, seen.st_ino)
+            path = os.path.realpath(place.path) if seen.st_nlink > 1 else ""
         except FileNotFoundError:
             problem = GONE
         except OSError as error:
@@ -97,10 +108,10 @@ def _read(place: _Place) -> Found:
             problem = LINK if linked else _why(error)
         except ValueError as error:
             problem = str(error)
-    return Found(place.name, place.path.stem, data, problem, identity)
+    return Found(place.name, place.path.stem, data, problem, identity, path)
 
 
-def _contents(path: Path) -> tuple[bytes, Identity]:
+def _contents(path: Path) -> tuple[bytes, os.stat_result]:
     """Read an ordinary file; nothing that would block or that another name leads to."""
     if path.is_symlink():
         raise ValueError(LINK)
@@ -113,7 +124,7 @@ def _contents(path: Path) -> tuple[bytes, Identity]:
         data = b"" if seen.st_size > LARGEST else file.read(LARGEST + 1)
     if max(seen.st_size, len(data)) > LARGEST:
         raise ValueError(LARGE)
-    return data, (seen.st_dev, seen.st_ino)
+    return data, seen
 
 
 def _why(error: OSError) -> str:

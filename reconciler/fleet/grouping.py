@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from operator import attrgetter
+from typing import Final, TypeVar
 
 from reconciler.codec import canonical, change_to_json
 from reconciler.fleet.host import WELL, Failure, Finding, Host, Outcome, Unread
@@ -13,6 +14,9 @@ from reconciler.fleet.judged import done, moved, outcome, reasons, todo, waiting
 from reconciler.fleet.keys import Keyring, key_id, keyrings, shared
 from reconciler.fleet.names import order
 from reconciler.model import Change, Sealed, Value
+
+WORDINGS: Final = 3
+"""Words for one finding that are told."""
 
 Key = TypeVar("Key", bound=Hashable)
 One = TypeVar("One")
@@ -55,7 +59,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One finding of doctor, in its most frequent words."""
+    """One finding of doctor, in its most frequent words; several are parted by `` / ``."""
 
     finding: Finding
     hosts: tuple[str, ...]
@@ -182,13 +186,22 @@ def _findings(hosts: Iterable[Host]) -> tuple[Found, ...]:
     rows = (
         ((f.code, f.check, f.state), host.name, f) for host in hosts for f in host.findings or ()
     )
-    return tuple(Found(_usual(some), names) for _, names, some in _grouped(rows))
+    return tuple(Found(_summed(some), names) for _, names, some in _grouped(rows))
 
 
-def _usual(findings: Iterable[Finding]) -> Finding:
-    """Return the one that most say in these words."""
-    counts = Counter(findings)
-    return min(counts, key=lambda one: (-counts[one], one.what, one.fix))
+def _summed(findings: Iterable[Finding]) -> Finding:
+    """Return findings of one code as one, which says of no machine what only another has."""
+    listed = list(findings)
+    what, fix = (_several(map(attrgetter(name), listed)) for name in ("what", "fix"))
+    return replace(listed[0], what=what, fix=fix)
+
+
+def _several(texts: Iterable[str]) -> str:
+    """Return the most frequent texts, and how many more there are."""
+    counts = Counter(filter(None, texts))
+    ranked = sorted(counts, key=lambda text: (-counts[text], text))
+    more = f" and {len(ranked) - WORDINGS:,} more" if len(ranked) > WORDINGS else ""
+    return " / ".join(ranked[:WORDINGS]) + more
 
 
 def _versions(

@@ -212,3 +212,25 @@ def test_a_failed_run_is_of_the_same_machine_as_the_documents_beside_it(tmp_path
     found = collect([tmp_path], io.BytesIO())
     assert [host.name for host in found.hosts] == ["dev-1"]
     assert report(found.hosts, found.unread).hosts[0].outcome is Outcome.FAILING
+
+
+def test_a_finding_says_of_no_machine_what_only_another_has():
+    def found(what):
+        return made.doctor(("BYOK225", "byok/fingerprint key", "problem", what))
+
+    names = {"a": "sops is not installed", "b": "there is no age key", "c": "sops is not installed"}
+    one = told(*(made.envelope(n, "in_sync", doctor=found(what)) for n, what in names.items()))
+    assert [(f.finding.what, f.finding.fix, f.hosts) for f in one.findings] == [
+        ("sops is not installed / there is no age key", "give it back to its owner", tuple("abc"))
+    ]
+    many = told(*(made.envelope(f"h{n}", "in_sync", doctor=found(f"{n} GB")) for n in range(5)))
+    assert [f.finding.what for f in many.findings] == ["0 GB / 1 GB / 2 GB and 2 more"]
+
+
+def test_two_machines_whose_files_are_one_by_hard_links_are_two(tmp_path):
+    """A tool that saves room makes one file of equal ones, and plans often are equal."""
+    (tmp_path / "dev-1.json").write_text(json.dumps(made.plan()))
+    (tmp_path / "dev-2.json").hardlink_to(tmp_path / "dev-1.json")
+    found = collect([tmp_path, tmp_path / "dev-2.json"], io.BytesIO())
+    assert [host.name for host in found.hosts] == ["dev-1", "dev-2"]
+    assert not found.unread

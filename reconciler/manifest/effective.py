@@ -16,6 +16,9 @@ from reconciler.spec import Manifest
 
 FORMAT: Final = "byok.effective/1"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9~][A-Za-z0-9._/:#@+~-]*(?<!:)")
+_LONGEST_KEY: Final = 1_000
+"""YAML allows 1,024 characters before the colon; a name has up to 256, escaped ten times that."""
+
 _UNSAID: Final = ("extends", "locked")
 
 
@@ -63,7 +66,13 @@ def _s(manifest: Manifest) -> str:
 
 def _map(data: Mapping[str, Any], at: str, indent: str, manifest: Manifest) -> Iterator[str]:
     for name, value in data.items():
-        yield from _pair(scalar(name), value, f"{at}/{escape(name)}", indent, manifest)
+        yield from _pair(_key(name, indent), value, f"{at}/{escape(name)}", indent, manifest)
+
+
+def _key(name: str, indent: str) -> str:
+    """Return a name as a key; YAML wants a mark and a line of its own for a long one."""
+    key = scalar(name)
+    return key if len(key) <= _LONGEST_KEY else f"? {key}\n{indent}"
 
 
 def _pair(name: str, value: Any, at: str, indent: str, manifest: Manifest) -> Iterator[str]:

@@ -13,7 +13,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest import effective, loaded, parse
 from reconciler.manifest.document import read
 from reconciler.manifest.facts import Facts
-from reconciler.manifest.merging import Said, over, pointers
+from reconciler.manifest.merging import Said, found, over, pointers
 from reconciler.model import Position
 
 NAMES = st.sampled_from(["a", "b", "c/d", "e~f", "absent", "enabled"])
@@ -108,7 +108,9 @@ def entry(required, **more):
     return st.fixed_dictionaries(required, optional={**more, "when": WHEN})
 
 
-IDS = st.sampled_from(["gpt-4o", "o1", "my/model", "a~b", "true", "1.0", "ünï", "x: y", "#z", "-"])
+IDS = st.sampled_from(
+    ["gpt-4o", "o1", "my/model", "a~b", "true", "1.0", "ünï", "x: y", "#z", "-", "\u200b" * 256]
+)
 LAYERS = st.fixed_dictionaries(
     {"version": st.just(1), "providers": st.fixed_dictionaries({"openai": entry(
         {"key": st.one_of(REFS, st.lists(REFS, min_size=1, max_size=2, unique=True))},
@@ -160,6 +162,58 @@ def test_the_effective_manifest_loads_again_and_means_the_same(layers, facts):
         if at and not isinstance(value, dict | list):
             shown = f"# {document['origins'][at].rpartition(':')[0]}"
             assert shown in text
+
+
+LOCKS = st.sampled_from(
+    ["/providers/openai", "/providers/openai/key", "/models", "/models/a/enabled", "/models/b",
+     "/models/b/endpoint", "/budgets/m", "/budgets/m/monthly_usd", "/endpoints/gw/base_url"]
+)  # fmt: skip
+LOCKED = {
+    "version": 1,
+    "providers": {"openai": {"key": "env://A", "project": "p"}},
+    "endpoints": {"gw": {"type": "custom", "base_url": "https://h.example/v1", "active": False}},
+    "models": {"a": {"provider": "openai", "enabled": True}, "b": {"endpoint": "gw"}},
+    "budgets": {"m": {"provider": "openai", "monthly_usd": 5}},
+}
+SWITCHES = {"absent": st.one_of(MAYBE, st.none()), "when": st.one_of(WHEN, st.none())}
+
+
+def changed(**parts):
+    return st.one_of(st.none(), st.fixed_dictionaries({}, optional=parts))
+
+
+OVERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "providers": st.fixed_dictionaries({}, optional={
+            "openai": changed(key=st.sampled_from(["env://A", "env://B", None]), **SWITCHES)}),
+        "endpoints": st.fixed_dictionaries({}, optional={"gw": st.one_of(
+            changed(when=SWITCHES["when"]),
+            st.just({**LOCKED["endpoints"]["gw"], "when": {"user": "x"}}))}),
+        "models": st.fixed_dictionaries({}, optional={
+            "a": changed(enabled=MAYBE, **SWITCHES),
+            "b": changed(endpoint=st.sampled_from(["gw", "own"]), **SWITCHES)}),
+        "budgets": st.fixed_dictionaries({}, optional={
+            "m": changed(monthly_usd=st.integers(4, 5), provider=st.just("openai"))}),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(LOCKS, st.lists(OVERS, min_size=1, max_size=2))
+def test_what_is_locked_stands_as_it_did_or_the_layers_are_refused(lock, overs):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        paths = [folder / f"{n}.yaml" for n in range(len(overs) + 1)]
+        for path, layer in zip(paths, [{**LOCKED, "locked": [lock]}, *overs], strict=True):
+            path.write_text(json.dumps(layer))
+        try:
+            whole = loaded(paths[0], paths[1:], ANN)
+        except ManifestError:
+            return
+    assert found(whole.data, lock) == found(LOCKED, lock)
+    absent = whole.data["providers"].get("openai", {}).get("absent")
+    assert not (absent and lock.startswith(("/providers", "/budgets")))
 
 
 @given(st.text(min_size=1))

@@ -173,10 +173,10 @@ def _apply(document: Document, user: str) -> Applied:
 def _changes(text: str) -> tuple[Change, ...]:
     """Read changes; those of a thousand machines alike are one object."""
     listed = json.loads(text)
-    for edit in (edit for item in listed for edit in item["edits"]):
-        for side in ("before", "after"):
-            if any(keyless(told) != told for told in texts_in(edit[side], side)):
-                raise WrongField(f"{side} looks like a key")
+    edits = [edit for item in listed for edit in item["edits"]]
+    values = [edit[side] for edit in edits for side in ("before", "after")]
+    if any(keyless(told) != told for told in texts_in(values)):
+        raise WrongField("a value looks like a key")
     return tuple(change_from_json(item) for item in listed)
 
 

@@ -11,8 +11,8 @@ LONGEST_TEXT: Final = 2000
 """Characters of one foreign text that are kept."""
 DEEPEST: Final = 32
 """Levels of one value: rendering is recursive, and a machine could send more than that bears."""
-MOST_VALUES: Final = 20_000
-"""Values inside of one value."""
+MOST_VALUES: Final = 50_000
+"""Values of all changes of one document: comparing them takes its time."""
 LONGEST_VALUE: Final = 100_000
 """Characters of one text in a value."""
 LARGEST_NUMBER: Final = 2**63
@@ -56,21 +56,21 @@ def texts_of(document: Document, name: str) -> tuple[str, ...]:
     return tuple(value[:LONGEST_TEXT] for value in values)
 
 
-def texts_in(value: Any, name: str) -> Iterator[str]:
-    """Yield every text in a value. Raises WrongField where it holds more than can be shown."""
-    level, count = [value], 0
+def texts_in(values: list[Any]) -> Iterator[str]:
+    """Yield every text in values. Raises WrongField where they hold more than can be shown."""
+    level, count = values, 0
     for _ in range(DEEPEST):
+        count += len(level)
+        if count > MOST_VALUES:
+            raise WrongField(f"there are more than {MOST_VALUES:,} values")
         for text in (one for one in level if isinstance(one, str)):
             if len(text) > LONGEST_VALUE:
-                raise WrongField(f"{name} is longer than {LONGEST_VALUE:,} characters")
+                raise WrongField(f"a value is longer than {LONGEST_VALUE:,} characters")
             yield text
         level = [inner for one in level for inner in _inside(one)]
-        count += len(level)
         if not level:
             return
-        if count > MOST_VALUES:
-            raise WrongField(f"{name} holds more than {MOST_VALUES:,} values")
-    raise WrongField(f"{name} is nested deeper than {DEEPEST} levels")
+    raise WrongField(f"a value is nested deeper than {DEEPEST} levels")
 
 
 def _inside(value: Any) -> list[Any]:

@@ -171,7 +171,7 @@ def test_a_plan_with_a_key_in_it_is_refused():
     odd = {**made.MODEL, "edits": [made.edit("url", None, [f"https://x/?key={key}"])]}
     found = told(made.envelope("a", "pending", plan=made.plan(odd)))
     assert not found.hosts
-    assert found.unread[0].why.endswith("after looks like a key")
+    assert found.unread[0].why.endswith("a value looks like a key")
 
 
 def test_who_still_has_the_old_key_once_the_others_have_the_new_one():

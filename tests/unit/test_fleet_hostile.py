@@ -32,13 +32,13 @@ def planned(value: str) -> str:
 
 
 BAD = {
-    "deep list": (planned("[" * 450 + "1" + "]" * 450), "after is nested deeper than 32 levels"),
+    "deep list": (planned("[" * 450 + "1" + "]" * 450), "a value is nested deeper than 32 levels"),
     "deep object": (
         planned('{"object":{"a":' * 200 + "1" + "}}" * 200),
-        "after is nested deeper than 32 levels",
+        "a value is nested deeper than 32 levels",
     ),
-    "many values": (planned(json.dumps([0] * 20_001)), "after holds more than 20,000 values"),
-    "long text": (planned(json.dumps("x" * 100_001)), "after is longer than 100,000 characters"),
+    "many values": (planned(json.dumps([0] * 50_001)), "there are more than 50,000 values"),
+    "long text": (planned(json.dumps("x" * 100_001)), "a value is longer than 100,000 characters"),
     "huge exit": (
         json.dumps(made.envelope("bad", "failed", exit=10**4200)),
         "exit is too large a number",

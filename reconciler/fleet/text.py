@@ -154,7 +154,7 @@ def _keys(ring: Keyring) -> Draw[Print]:
         yield Line((*spans, Span(words.held(one), "yellow" if one.old else "")), hang=4)
         for ref in one.refs[:most] if most else one.refs:
             yield _below(clean(ref))
-        if one.old:
+        if one.here and (one.old or not most):
             yield _names(one.here, most)
 
     return draw

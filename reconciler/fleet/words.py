@@ -115,9 +115,10 @@ def wrong(failure: Failure) -> str:
 
 
 def places(trouble: Trouble, most: int = 3) -> str:
-    """Name where it happened: at most so many places, and a count."""
-    more = f" and {len(trouble.where) - most} more" if len(trouble.where) > most else ""
-    return ", ".join(map(clean, trouble.where[:most])) + more
+    """Name where it happened: at most so many places and a count, or all of them for 0."""
+    shown = trouble.where[: most or None]
+    left = len(trouble.where) - len(shown)
+    return ", ".join(map(clean, shown)) + (f" and {left} more" if left else "")
 
 
 def slot(one: Print) -> str:

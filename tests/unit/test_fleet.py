@@ -456,6 +456,21 @@ def test_no_line_is_wider_than_asked(fleet, width, detail):
     assert max(map(cells, text.splitlines())) <= width
 
 
+def test_verbose_names_all_places_and_who_has_each_key():
+    made_of = [
+        made.envelope(
+            f"dev-{n}", "failed", error=made.failed(1, f"/mnt/{n}", "full", ""),
+            keys=made.keys(made.NEW),
+        )
+        for n in range(1, 13)
+    ]  # fmt: skip
+    brief, whole = (render_text(told(*made_of), width=400, detail=each) for each in (False, True))
+    assert "/mnt/7 and 2 more\n" in brief
+    assert "/mnt/9\n" in whole
+    assert brief.count("dev-[1-9,10-12]") == 1
+    assert whole.count("dev-[1-9,10-12]") == 4
+
+
 def test_without_unicode_it_is_ascii(fleet):
     assert render_text(fleet, unicode=False).isascii()
 

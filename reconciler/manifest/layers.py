@@ -39,13 +39,14 @@ class Finder:
     """Finds and reads layers; lives as long as one manifest is read.
 
     ``trail`` are the files that lead to the one being read, each by its real path; ``known`` are
-    all that were seen, with their names. ``faults`` are of all files.
+    all that were seen, with their names. ``faults`` are of all files, and ``size`` is what they
+    have in bytes, so far.
     """
 
+    size: int
     faults: list[Diagnostic] = field(default_factory=list)
     _known: dict[Path, str] = field(default_factory=dict)
     _trail: list[Path] = field(default_factory=list)
-    _bytes: int = 0
 
     def below(self, document: Document, real: Path, *, overlay: bool = False) -> Iterator[Layer]:
         """Yield a file's layers: all that it extends, each after its own, and itself last."""
@@ -102,8 +103,8 @@ class Finder:
                 raw = opened.read(MAX_BYTES + 1)
         except OSError as error:
             raise _unreadable(error) from None
-        self._bytes += len(raw)
-        if len(raw) <= MAX_BYTES < self._bytes:
+        self.size += len(raw)
+        if len(raw) <= MAX_BYTES < self.size:
             megabytes = MAX_BYTES // 1024**2
             raise Unusable(f"all layers together are larger than {megabytes} MB", "split them")
         self._known[real] = file

@@ -68,7 +68,7 @@ def _loaded(
     document = read(raw, file)
     try:
         layered = overlays or extends(document)
-        whole = stacked(document, real, overlays) if layered else alone(document)
+        whole = stacked(document, real, len(raw), overlays) if layered else alone(document)
         return _built(whole, real.parent, facts)
     except ManifestError as error:
         raise ManifestError(file, _ordered(error.diagnostics)) from None

@@ -40,13 +40,14 @@ def alone(document: Document) -> Whole:
     return Whole(document, (document.file,), findings=found)
 
 
-def stacked(document: Document, real: Path, overlays: Sequence[Path]) -> Whole:
+def stacked(document: Document, real: Path, size: int, overlays: Sequence[Path]) -> Whole:
     """Return a manifest made of several files; ``real`` is where its own really lies.
 
+    ``size`` is that of its own in bytes: all together are bounded.
     Raises ManifestError with every error of every file: while one is broken, nothing is said of
     what they come to.
     """
-    finder = Finder()
+    finder = Finder(size)
     layers = [*finder.below(document, real), *finder.overlays(overlays)]
     found = [*finder.faults, *(each for layer in layers for each in _own(layer))]
     if not found:

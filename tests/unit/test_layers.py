@@ -411,6 +411,9 @@ def test_all_layers_together_have_the_bounds_of_one_file(files):
     for name in ("a", "b"):
         files(f"team/{name}.yaml", "# " + "x" * 5_000_000 + "\nteam: local\n")
     assert "8 MB" in only("a.yaml", "b.yaml").message
+    files("team/byok.yaml", "# " + "x" * 5_000_000 + "\nversion: 1\n")
+    assert "8 MB" in only("a.yaml").message
+    files("team/byok.yaml", "version: 1\n")
     bomb = "x: &x [" + "1, " * 1000 + "1]\n"
     many = ", ".join(["*x"] * 300)
     for name in ("a", "b"):

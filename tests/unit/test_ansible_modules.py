@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collection import ROOT, module
+from tests.collection import ROOT, linked, module
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="only on POSIX: Ansible's targets")
 
@@ -44,6 +45,7 @@ APPLIED = {
     "failed": [],
     "pending": [],
 }
+NEITHER = {"manifest": None, "executable": None}
 NOTHING = {**APPLIED, "changed": False, "applied": []}
 BUSY = {
     "format": "byok.error/1",
@@ -83,6 +85,10 @@ class Bench:
     def calls(self):
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [json.loads(line) for line in lines if "--version" not in line]
+
+    def versions(self):
+        """How often byok was asked for its version."""
+        return self.log.read_text().count("--version") if self.log.exists() else 0
 
     @property
     def words(self):
@@ -437,6 +443,42 @@ def test_collected_documents_are_asked_for_off_line(bench):
     assert (result["keys"], result["doctor"]["format"]) == (None, "byok.doctor/1")
 
 
+def test_a_version_that_is_known_is_not_asked_for_again(bench):
+    bench.says(NOTHING)
+    assert bench.run(version="0.2.0")["result"]["byok"] == "0.2.0"
+    assert bench.versions() == 0
+    assert bench.run()["result"]["byok"] == "0.1.0"
+    assert bench.versions() == 1
+
+
+def test_the_exit_of_the_plan_is_not_told_for_an_apply_that_never_ended(bench):
+    bench.says(
+        script="if sys.argv[1] == 'apply': os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"print(json.dumps({PLAN!r})); sys.exit(0)"
+    )
+    told = bench.run(max_changes_percent=100)
+    assert (told["outcome"], told["exit"], told["result"]["exit"]) == ("failed", 1, 1)
+    assert "was killed" in told["msg"]
+
+
+def test_info_prefers_the_byok_that_is_named_and_finds_its_own_python(bench, tmp_path):
+    bench.says(NOTHING)
+    own = tmp_path / "fleet/venv/bin/byok"
+    own.parent.mkdir(parents=True)
+    own.write_text(bench.byok.read_text())
+    own.chmod(0o755)
+    (own.parent / "python").symlink_to(sys.executable)
+    link = tmp_path / "bin/byok"
+    link.parent.mkdir()
+    link.symlink_to(own)
+    look = partial(bench.run, "info", manifest=None, gather=[], home=str(tmp_path / "fleet"))
+    assert look()["machine"]["executable"] == str(bench.byok)
+    assert look()["machine"]["interpreter"] == sys.executable
+    assert look(executable=None)["machine"]["executable"] == str(own)
+    beside = look(executable=str(link))["machine"]["interpreter"]
+    assert beside == str(own.resolve().parent / "python")
+
+
 def test_info_changes_nothing_and_tells_of_the_machine(bench):
     documents = {name: {"format": f"byok.{name}/1"} for name in ("status", "doctor", "keys")}
     bench.says(
@@ -547,6 +589,73 @@ def test_a_disk_that_takes_nothing_leaves_what_was_there(bench):
     assert "cannot be written" in told["msg"]
     assert (dest / "a").read_bytes() == b"one"
     assert not (dest / "a.draft").exists()
+
+
+def test_a_disk_that_takes_nothing_leaves_no_folder_behind(bench):
+    place = partial(bench.run, "place", manifest=None, executable=None, src="/")
+    dest, scratch = bench.folder / "placed", bench.folder / "scratch"
+    scratch.mkdir()
+    long = encoded(a=b"one", **{"b" * 300: b"two"})
+    assert "cannot be written" in place(dest=str(dest), files=long)["msg"]
+    assert not dest.exists()
+    told = place(dest=str(dest), files=long, stage=True, env={"TMPDIR": str(scratch)})
+    assert "cannot be written" in told["msg"]
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_folder_that_others_could_write_to_is_closed_to_them(bench):
+    dest = bench.folder / "placed"
+    dest.mkdir()
+    dest.chmod(0o777)
+    told = bench.run("place", src="/", dest=str(dest), files=encoded(a=b"one"), **NEITHER)
+    assert told["changed"] is True
+    assert dest.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only as root: gives a folder away"
+)
+@pytest.mark.parametrize("stage", [False, True])
+def test_a_folder_of_another_user_is_refused(bench, stage):
+    dest = bench.folder / "placed"
+    dest.mkdir()
+    os.chown(dest, 12345, 12345)
+    told = bench.run(
+        "place", src="/", dest=str(dest), files=encoded(a=b"one"), stage=stage, **NEITHER
+    )
+    assert told["msg"].startswith(f"{dest}: cannot be written (it belongs to another user); ")
+    assert list(dest.iterdir()) == []
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(linked(tmp_path / "collections")))
+    return importlib.import_module("ansible_collections.byok.cursor.plugins.plugin_utils.results")
+
+
+def test_two_hosts_never_share_a_file_of_results(results, tmp_path):
+    hosts = ["a_b", "a/b", "a b", "j\u00f6rg", "j\u00fcrg", "../a_b", ".a_b", "a_b@x:2"]
+    for host in hosts:
+        results.write(str(tmp_path / "results"), {"host": host})
+    files = list((tmp_path / "results").iterdir())
+    assert sorted(json.loads(path.read_text())["host"] for path in files) == sorted(hosts)
+    assert {"a_b.json", "a_b@x:2.json"} < {path.name for path in files}
+
+
+def test_no_folder_means_no_results(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    results.write("", {"host": "dev-1"})
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_results_that_cannot_be_written_leave_no_draft(results, tmp_path):
+    from ansible.errors import AnsibleActionFail
+
+    (tmp_path / "results/dev-1.json").mkdir(parents=True)
+    with pytest.raises(AnsibleActionFail, match="cannot be written"):
+        results.write(str(tmp_path / "results"), {"host": "dev-1"})
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["dev-1.json"]
 
 
 @pytest.mark.parametrize(

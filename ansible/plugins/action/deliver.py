@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from ansible.errors import AnsibleActionFail
+from ansible_collections.byok.cursor.plugins.module_utils.byok import clean
 from ansible_collections.byok.cursor.plugins.plugin_utils import variables
 
 from ansible.plugins.action import ActionBase
@@ -40,14 +40,18 @@ class ActionModule(ActionBase):
             in_data=(known if isinstance(known, str) else json.dumps(known)).encode(),
         )
         if done["rc"] != 0:
-            raise AnsibleActionFail(
+            # Not raised: ansible-core before 2.19 would take the target's words for a template.
+            msg = (
                 f"{given['variable']}: was not delivered (exit {done['rc']}):"
                 f" {told(done.get('stderr', ''))}; see that user's disk, rights and keyring"
             )
+            return {**result, "failed": True, "msg": msg}
         return {**result, "changed": done["stdout"].strip().endswith("changed")}
 
 
 def told(stderr):
     """Return the script's own last words; a traceback's could hold anything."""
     lines = stderr.strip().splitlines()
-    return lines[-1][len("byok: ") :] if lines and lines[-1].startswith("byok: ") else "no reason"
+    return clean(
+        lines[-1][len("byok: ") :] if lines and lines[-1].startswith("byok: ") else "no reason"
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import os
+import re
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
@@ -15,7 +16,7 @@ from ansible.plugins.action import ActionBase
 
 MOST_FILES = 500
 MOST_BYTES = 4 * 1024 * 1024
-IDENTITY = b"AGE-SECRET-" + b"KEY-1"
+IDENTITY = re.compile(b"AGE-SECRET-" + b"KEY-(PQ-)?1", re.IGNORECASE)
 
 
 class ActionModule(ActionBase):
@@ -51,7 +52,7 @@ def gathered(folder, patterns):
         if path.is_symlink():
             raise AnsibleActionFail(f"{path}: is a symbolic link; put a plain file there")
         data = path.read_bytes()
-        if IDENTITY in data.upper():
+        if IDENTITY.search(data):
             raise AnsibleActionFail(
                 f"{path}: holds an age identity, which must not travel with the manifest;"
                 " move it out of this folder, and see cursor_byok_age_key"

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible_collections.byok.cursor.plugins.module_utils.documents import host_document
 from ansible_collections.byok.cursor.plugins.plugin_utils import results
 
 from ansible.plugins.action import ActionBase
@@ -23,15 +24,16 @@ class ActionModule(ActionBase):
                 "run": {"type": "str", "choices": ["plan", "apply"], "default": "apply"},
             }
         )
-        host = task_vars["inventory_hostname"]
+        document = host_document(host=task_vars["inventory_hostname"], run=given["run"])
         try:
             if task_vars.get("ansible_connection") not in ("winrm", "psrp"):
                 self._low_level_execute_command("true", sudoable=False)
-        except AnsibleConnectionFailure as error:
+        except AnsibleError as error:
             why = "did not answer: " + results.first_line(error.message)
-            results.write(given["results"], results.empty(host, given["run"], "unreachable", why))
-            raise
+            results.write(given["results"], {**document, "outcome": "unreachable", "why": why})
+            # as a failure it would count towards the end of the run, and this host would end others
+            raise AnsibleConnectionFailure(error.message) from None
         why = "stopped answering, or the run was ended, before it was through"
-        results.write(given["results"], results.empty(host, given["run"], "unreachable", why))
+        results.write(given["results"], {**document, "outcome": "unreachable", "why": why})
         result.update(changed=False)
         return result

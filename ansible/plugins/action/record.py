@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.byok.cursor.plugins.module_utils.documents import host_document
 from ansible_collections.byok.cursor.plugins.plugin_utils import results
 
 from ansible.plugins.action import ActionBase
@@ -28,11 +29,11 @@ class ActionModule(ActionBase):
             }
         )
         documents = [
-            results.empty(host, given["run"], given["outcome"], given["why"])
+            host_document(host=host, run=given["run"], outcome=given["outcome"], why=given["why"])
             for host in given["hosts"]
         ]
         for known in given["documents"]:
-            document = {**results.EMPTY, **known, "format": "byok.host/1"}
+            document = {**host_document(), **known, "format": "byok.host/1"}
             if given["outcome"]:
                 document.update(run=given["run"], outcome=given["outcome"], why=given["why"])
             documents.append(document)

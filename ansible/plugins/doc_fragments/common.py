@@ -31,6 +31,7 @@ options:
     description:
       - The name of a variable that holds such an environment.
       - Callback plugins are shown a task's arguments. With this they are shown the name.
+      - Fails where pipelining is not possible, or Ansible logs for debugging, unless all variables in it hold places.
     type: str
   offline:
     description: Leave all network out.

@@ -79,7 +79,9 @@ failures:
   elements: str
   returned: always
 machine:
-  description: User, home, system, the versions of byok and Cursor, what the role installed, a Python for byok.
+  description:
+    - User, home, system, the versions of byok and Cursor, what the role installed, a Python for byok.
+    - C(interpreter) is the Python that byok runs on, or the module's own where that cannot be told.
   type: dict
   returned: always
 """
@@ -144,6 +146,7 @@ def main():
         "node": platform.node(),
         "cursor": surroundings.cursor_version(),
         "executable": program,
+        "interpreter": interpreter(program),
         "byok": byok.version(program, env) if program else None,
         "installed": marker(home),
         "identity": identity(env),
@@ -157,7 +160,7 @@ def answers(params, env, home):
     """Return documents, failures and the byok that gave them. Raises byok.Failure."""
     own = os.path.join(home, "venv", "bin", "byok")
     try:
-        named = own if params["home"] and os.path.isfile(own) else params["executable"]
+        named = params["executable"] or (own if params["home"] and os.path.isfile(own) else None)
         program = byok.find(named, env.get("PATH", ""))
     except byok.Failure:
         if params["gather"]:
@@ -174,6 +177,13 @@ def answers(params, env, home):
     asking.check_manifest(params)
     found, failures = asking.ask(program, params, env, params["gather"])
     return found, failures, program
+
+
+def interpreter(program):
+    """Return the Python beside the real program: one in PATH may be a link into an environment."""
+    folder = os.path.dirname(os.path.realpath(program)) if program else "/nowhere"
+    found = [os.path.join(folder, name) for name in ("python", "python3")]
+    return next((path for path in found if os.access(path, os.X_OK)), sys.executable)
 
 
 def marker(home):

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Brings the files of a folder on the controller to a folder on the target in one step, each 0600 in a folder 0700.
   - Files that it placed before and that are gone from the source are removed. Other files are left alone.
-  - A file that holds an age identity is refused.
+  - A file that holds an age identity is refused, and so is a folder on the target that belongs to another user.
 options:
   src:
     description: The folder on the controller.
@@ -71,9 +71,11 @@ differs:
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,13 +120,13 @@ def main():
 
 def put(module, dest, wanted):
     """Compare, then place, stage, or only tell."""
+    refuse_anothers(dest)
     present = {name: content(os.path.join(dest, name)) for name in set(wanted) | placed(dest)}
     differs = sorted(name for name, data in present.items() if data != wanted.get(name))
     staged = bool(module.params["stage"] and differs)
     path = dest
     if staged:
-        path = tempfile.mkdtemp(prefix="byok-")
-        write(path, wanted, sorted(wanted))
+        path = stage(wanted)
     elif differs and not module.check_mode and not module.params["stage"]:
         write(dest, wanted, differs)
     return {
@@ -139,6 +141,23 @@ def put(module, dest, wanted):
             "after": listing({name: wanted.get(name) for name in differs}),
         },
     }
+
+
+def refuse_anothers(folder):
+    """Raise OSError where a folder is another user's, who could change what is placed there."""
+    if os.path.isdir(folder) and os.stat(folder).st_uid != os.geteuid():
+        raise OSError(errno.EPERM, "it belongs to another user", folder)
+
+
+def stage(wanted):
+    """Write all files to a new temporary folder, which is returned; none stays on failure."""
+    folder = tempfile.mkdtemp(prefix="byok-")
+    try:
+        write(folder, wanted, sorted(wanted))
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
 
 
 def placed(dest):
@@ -167,6 +186,7 @@ def content(path):
 def write(folder, wanted, names):
     """Write drafts of all files, then put each in place: a full disk leaves the old ones."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)
     index = {INDEX: json.dumps(sorted(wanted)).encode("utf-8")}
     new = dict({name: wanted[name] for name in names if name in wanted}, **index)
     try:
@@ -175,6 +195,8 @@ def write(folder, wanted, names):
     except OSError:
         for name in new:
             forget(os.path.join(folder, name) + DRAFT)
+        with contextlib.suppress(OSError):  # one that was there has files in it
+            os.rmdir(folder)
         raise
     for name in new:
         os.replace(os.path.join(folder, name) + DRAFT, os.path.join(folder, name))

@@ -9,10 +9,10 @@ module: reach
 short_description: Connect to a host, and write down why where that fails
 version_added: 0.1.0
 description:
-  - Connects to the host. Where that fails, a byok.host/1 document on the controller says why, and the host is unreachable for Ansible as ever.
+  - Connects to the host. Where that fails, a byok.host/1 document on the controller says why, and the host is unreachable for Ansible.
 options:
   results:
-    description: The folder on the controller.
+    description: The folder on the controller. Nothing is written where it is empty.
     type: str
     required: true
   run:

@@ -85,6 +85,9 @@ options:
   host:
     description: The name of this host in RV(result). The machine's own name without it.
     type: str
+  version:
+    description: The version of byok for RV(result), where M(byok.cursor.info) told it already. Byok is asked for it without this.
+    type: str
 extends_documentation_fragment:
   - byok.cursor.common
 notes:
@@ -239,6 +242,7 @@ class Run:
         """Run a command that writes; it waits for Cursor where the play says so."""
         wait = self.params["wait"] if self.params["on_running"] == "wait" else 0
         words += ("--wait", str(wait)) if wait else ()
+        self.answer = None  # the plan's is not this command's
         self.answer = self.ask(*words, wait=wait)
 
     def limited(self):
@@ -307,6 +311,7 @@ def main():
                 "no_log": False,
             },
             host={"type": "str"},
+            version={"type": "str"},
         ),
         supports_check_mode=True,
     )
@@ -325,7 +330,7 @@ def finish(module, run, outcome, why):
     """Tell Ansible, and end."""
     applied, plan = run.applied(), run.plan
     changed = bool(applied and applied.get("changed")) or outcome == "pending"
-    changes = applied["applied"] if applied else (plan or {}).get("changes", ())
+    changes = applied.get("applied") or () if applied else (plan or {}).get("changes", ())
     told = {
         "changed": changed,
         "outcome": outcome,
@@ -351,7 +356,7 @@ def document(run, told, params):
     names = params["collect_on_failure"] if told["outcome"] == "failed" else params["collect"]
     found, number = {}, None
     if run.program and told["outcome"] != "skipped":
-        number = byok.version(run.program, run.env)
+        number = params["version"] or byok.version(run.program, run.env)
         if os.path.isfile(params["manifest"]) and number:
             found, failures = asking.ask(run.program, params, run.env, names)
             run.notes += failures

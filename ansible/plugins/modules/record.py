@@ -10,11 +10,12 @@ short_description: Write what became of hosts to files on the controller
 version_added: 0.1.0
 description:
   - Writes one byok.host/1 document for each host, C(<results>/<inventory_hostname>.json), which C(byok fleet report) reads.
+  - What is no good in a file's name becomes C(_), and a digest is added.
   - Runs on the controller and connects to nothing, so that hosts that cannot be reached have a document too.
   - Writes in check mode too, because a report is no change to a host.
 options:
   results:
-    description: The folder on the controller.
+    description: The folder on the controller. Nothing is written where it is empty.
     type: str
     required: true
   hosts:

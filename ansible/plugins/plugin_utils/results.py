@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -12,47 +14,16 @@ from tempfile import NamedTemporaryFile
 
 from ansible.errors import AnsibleActionFail
 
-EMPTY = dict.fromkeys(
-    (
-        "host",
-        "user",
-        "byok",
-        "cursor",
-        "run",
-        "outcome",
-        "plan",
-        "apply",
-        "status",
-        "doctor",
-        "keys",
-        "error",
-    )
-)
-
-
-def empty(host, run, outcome, why):
-    """Return the document of a host of which nothing else is known."""
-    return {
-        **EMPTY,
-        "format": "byok.host/1",
-        "host": host,
-        "run": run,
-        "outcome": outcome,
-        "why": why,
-        "exit": 0,
-    }
-
 
 def write(folder, document):
-    """Write a host's document, whole or not at all. Raises AnsibleActionFail."""
+    """Write a host's document, whole or not at all; none without a folder. Raises AnsibleActionFail."""
+    if not folder:
+        return
     folder = Path(folder).expanduser()
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with NamedTemporaryFile(
-            "w", dir=folder, prefix=".draft-", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n")
-        os.replace(file.name, folder / file_name(document["host"]))
+        replace(folder / file_name(document["host"]), text)
     except OSError as error:
         raise AnsibleActionFail(
             f"{folder}: cannot be written ({error.strerror}); name another folder in"
@@ -60,9 +31,23 @@ def write(folder, document):
         ) from None
 
 
+def replace(path, text):
+    """Put a file in place by a draft beside it, which never stays."""
+    with contextlib.ExitStack() as undone:
+        with NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".draft-", delete=False, encoding="utf-8"
+        ) as file:
+            undone.callback(Path(file.name).unlink, missing_ok=True)
+            file.write(text)
+        os.replace(file.name, path)
+
+
 def file_name(host):
-    """Return a host's file name; what is no good in one becomes _."""
-    return re.sub(r"[^A-Za-z0-9._@:-]|^\.", "_", str(host)) + ".json"
+    """Return a host's file name; what is no good in one becomes _, and a digest keeps two apart."""
+    name = re.sub(r"[^A-Za-z0-9._@:-]|^\.", "_", host)
+    if name != host:
+        name += "-" + hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return name + ".json"
 
 
 def first_line(text):

@@ -75,6 +75,24 @@ def test_an_identity_that_cannot_be_written_is_told_without_it(tmp_path):
     assert IDENTITY not in done.stderr
 
 
+def test_no_half_of_an_identity_stays_when_the_disk_is_full(tmp_path):
+    small = (
+        "import resource, sys, runpy; sys.argv = sys.argv[1:]; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)); "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    path = tmp_path / "sops/age/keys.txt"
+    done = subprocess.run(
+        [sys.executable, "-c", small, str(FILES / "age_identity.py"), str(path)],
+        input=IDENTITY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"byok: {path}: File too large\n")
+    assert list(path.parent.iterdir()) == []
+
+
 @pytest.fixture
 def ring(tmp_path):
     (tmp_path / "rig_keyring.py").write_text(BACKEND)

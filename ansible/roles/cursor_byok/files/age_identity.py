@@ -1,6 +1,7 @@
 """Add an age identity, which comes on stdin, to this user's file; what stands there stays."""
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -15,9 +16,12 @@ def place(path, wanted):
     if not missing and not path.stat().st_mode & 0o077:
         return False
     gap = "" if text.endswith("\n") or not text else "\n"
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as draft:
-        draft.write(text + gap + "".join(f"{line}\n" for line in missing))
-    Path(draft.name).replace(path)
+    draft = Path(tempfile.mkdtemp(dir=path.parent)) / path.name
+    try:
+        draft.write_text(text + gap + "".join(f"{line}\n" for line in missing), encoding="utf-8")
+        draft.replace(path)
+    finally:
+        shutil.rmtree(draft.parent, ignore_errors=True)  # a full disk leaves no half of a secret
     return True
 
 

@@ -17,9 +17,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.model import Diagnostic, Plan
+
+
+def few(names: Iterable[str], most: int = 3) -> str:
+    """Name a few, and count the rest: a message stays a line, however large the team."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 class ByokError(Exception):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from reconciler import accounts, keycheck, origins
-from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, loudest, worst
+from reconciler.errors import ByokError, ManifestError, SafetyStop, UsageError, few, loudest, worst
 from reconciler.gather import gather
 from reconciler.judge import Look, compare, targeted
 from reconciler.manifest.lint import lint, silence
@@ -23,7 +23,6 @@ from reconciler.model import (
     Severity,
     Summary,
 )
-from reconciler.render.words import few
 from reconciler.session import Session
 from reconciler.spec import CURSOR
 from reconciler.systems import Actual

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.doctor.finding import Finding, named, skipped, warning, well
+from reconciler.doctor.finding import Finding, skipped, warning, well
 from reconciler.doctor.ground import Ground, Missing
-from reconciler.errors import ByokError, UsageError
+from reconciler.errors import ByokError, UsageError, few
 from reconciler.gather import gather
 from reconciler.manifest.lint import lint, silence
 from reconciler.model import Address, Cause, Change, Diagnostic, Observation
@@ -92,17 +92,17 @@ def declared(ground: Ground) -> Iterator[Finding]:
     new = [str(change.address) for change in mine if change.cause not in MOVED]
     if moved:
         cause = "a hand, or Cursor itself on sign-in and plan changes: byok status tells"
-        what = f"moved since byok wrote it: {named(moved)}"
+        what = f"moved since byok wrote it: {few(moved)}"
         yield warning(CHECK, "BYOK213", what, cause, "byok plan shows it, byok apply sets it right")
     if new:
         cause = "what is not in Cursor does not work there, nor appear in its model list"
-        what = f"not there as declared: {named(new)}"
+        what = f"not there as declared: {few(new)}"
         yield warning(CHECK, "BYOK213", what, cause, "quit Cursor, then byok apply")
     yield from _dark(found)
     if not mine:
         wait = [str(address) for address in sorted(found.pending)]
         more = (
-            f"; {named(wait)} wait{'s' if len(wait) == 1 else ''} for Cursor's next start"
+            f"; {few(wait)} wait{'s' if len(wait) == 1 else ''} for Cursor's next start"
             if wait
             else ""
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -83,10 +82,3 @@ def of_diagnostic(check: str, found: Diagnostic) -> Finding:
     code = "" if state is State.OK else found.code
     where = str(found.position or "")
     return Finding(check, state, found.message, "", found.way_out, code, where)
-
-
-def named(names: Iterable[str], most: int = 3) -> str:
-    """Name a few, and count the rest."""
-    every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.doctor.finding import Finding, named, of_error, problem, skipped, warning, well
+from reconciler.doctor.finding import Finding, of_error, problem, skipped, warning, well
 from reconciler.doctor.ground import Ground, Missing, plain
 from reconciler.entries import Rotation, Stage
+from reconciler.errors import few
 from reconciler.ledger import Ledger
 from reconciler.ledger_file import FILE
 from reconciler.secrets.fingerprint import KEY_FILE
@@ -62,7 +63,7 @@ def _modes(path: Path, found: os.stat_result) -> Iterator[Finding]:
         if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
             loose.append(each.name)
     if loose:
-        what = f"others may read {named(loose)}"
+        what = f"others may read {few(loose)}"
         cause = "it tells what was written where, and which values are equal"
         fix = f"chmod 700 {path}; chmod 600 {path}/*"
         yield warning(CHECK, "BYOK221", what, cause, fix)
@@ -97,7 +98,7 @@ def unfinished(ground: Ground) -> Iterator[Finding]:
     broken = [run for run in found.runs() if run.outcome == "unfinished"]
     steps = [s for run in broken for s in found.steps(run.id) if s.state == "started"]
     if steps:
-        names = named([str(step.change.address) for step in steps])
+        names = few([str(step.change.address) for step in steps])
         yield warning(
             "byok/unfinished",
             "BYOK223",

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.doctor import identities
-from reconciler.doctor.finding import Finding, named, of_error, problem, skipped, warning, well
+from reconciler.doctor.finding import Finding, of_error, problem, skipped, warning, well
 from reconciler.doctor.ground import DEADLINE, Ground, Missing
 from reconciler.doctor.references import judging, schemes, sops_files
-from reconciler.errors import SecretError, SecretProblem as Problem
+from reconciler.errors import SecretError, SecretProblem as Problem, few
 from reconciler.secrets import sops, sops_rules as rules
 from reconciler.secrets.inside import locate
 from reconciler.secrets.keyring_store import read as ask_keyring
@@ -134,7 +134,7 @@ def _locked(ground: Ground, name: str, file: SopsFile | SecretError, error: Secr
     own = identities.recipients(ground)
     wanted = {one.name for one in file.recipients} if isinstance(file, SopsFile) else set()
     if error.kind is Problem.NOT_DECRYPTABLE and own and wanted and own.isdisjoint(wanted):
-        cause = f"your age key is {named(sorted(own))}, and the file is for others"
+        cause = f"your age key is {few(sorted(own))}, and the file is for others"
         fix = f"have it added to .sops.yaml, and by a colleague: sops updatekeys {name}"
         return problem(FILES, "BYOK234", f"{name} cannot be decrypted", cause, fix)
     code = "BYOK240" if error.kind is Problem.NO_ITEM else "BYOK234"
@@ -176,8 +176,8 @@ def _differing(name: str, file: SopsFile, wish: rules.Wish) -> Finding:
     missing, beyond = rules.difference(wish, file.recipients)
     rule = f"rule {wish.number} of {wish.config}"
     if missing or beyond:
-        parts = [f"{named(missing)} is in the rule only"] if missing else []
-        parts += [f"{named(beyond)} is in the file only, and can still decrypt"] if beyond else []
+        parts = [f"{few(missing)} is in the rule only"] if missing else []
+        parts += [f"{few(beyond)} is in the file only, and can still decrypt"] if beyond else []
         renew = "; who left still knows the keys: rotate them" if beyond else ""
         what = f"{name} is not encrypted for those of {rule}"
         fix = f"sops updatekeys {name}{renew}"

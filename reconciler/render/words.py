@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.codec import canonical, encode
+from reconciler.errors import few
 from reconciler.model import (
     Action,
     Cause,
@@ -130,12 +131,6 @@ QUIET = tuple(f"only observed: {why}" for why in ("it has no", "no admin", "neit
 def loud(text: str) -> bool:
     """Tell whether an observation says that something was left out, which must not be hidden."""
     return text.startswith(LOUD) and not text.startswith(QUIET)
-
-
-def few(names: Sequence[str], most: int = SHOWN) -> str:
-    """Name at most so many, and count the rest."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def seen(observation: Observation) -> tuple[str, str]:

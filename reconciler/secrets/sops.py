@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from reconciler.errors import SecretError, SecretProblem
+from reconciler.errors import SecretError, SecretProblem, few
 from reconciler.secrets.process import DEADLINE, environment, find_program, run
 from reconciler.secrets.reference import pointer_to, tokens
 from reconciler.secrets.secret import Secret
@@ -246,9 +246,9 @@ def _no_key(complaint: str, file: SopsFile, where: str) -> SecretError:
     reasons += [reason for words, reason in _NO_KEY[3:] if words in complaint][:1]
     reasons += sorted({f"{r.kind} gave no key" for r in file.recipients if r.kind not in LOCAL})
     what = ", and ".join(reasons) or "sops found no key for the file"
-    names = ", ".join(f"{each.kind} {each.name}" for each in file.recipients[:8])
+    names = few(f"{each.kind} {each.name}" for each in file.recipients)
     way_out = (
-        f"its recipients are {names}: name an age key of one of them in SOPS_AGE_KEY_FILE, "
+        f"name an age key of one of its recipients in SOPS_AGE_KEY_FILE ({names}), "
         "or have yours added (sops updatekeys)"
     )
     return SecretError(SecretProblem.NOT_DECRYPTABLE, where, what, way_out)

@@ -6,8 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from reconciler.errors import ProviderError, ProviderProblem as Problem
-from reconciler.render.words import few
+from reconciler.errors import ProviderError, ProviderProblem as Problem, few
 from reconciler.spec import CURSOR_TEAM
 from reconciler.systems.account import (
     Account,

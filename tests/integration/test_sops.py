@@ -197,7 +197,15 @@ def test_wrong_recipient_and_no_key_are_told_apart(team, age, home, monkeypatch)
     assert "unreadable" in broken.what
     for error in (wrong, none, broken):
         assert error.kind is SecretProblem.NOT_DECRYPTABLE
-        assert age in error.way_out
+        assert f"(age {age})" in error.way_out
+
+
+def test_of_many_recipients_the_first_are_named_and_the_rest_counted(team, home):
+    many = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(20)]
+    (team / "a.yaml").write_bytes(encrypt(PLAIN, "--age", ",".join(many)))
+    named = [recipient for recipient in many if recipient in failure(team).way_out]
+    assert named == many[:3]
+    assert "and 17 more" in failure(team).way_out
 
 
 def test_the_key_may_be_in_the_environment(team, age, home, monkeypatch):

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.codec import same
-from reconciler.errors import ProviderProblem as Problem
+from reconciler.errors import ProviderProblem as Problem, few
 from reconciler.model import Attrs, Value
-from reconciler.render.words import few
 from reconciler.spec import Endpoint
 from reconciler.systems.account import (
     Account,

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from reconciler.errors import ByokError, ProviderError
-from reconciler.render.words import few
+from reconciler.errors import ByokError, ProviderError, few
 from reconciler.secrets import Secret
 from reconciler.systems.account import Sight
 from reconciler.systems.account.findings import day, of_error

@@ -82,10 +82,10 @@ class Story:
             "Somebody merges a manifest that changes a third of everything: the canary stops it."
         )
         kept = self.base.read_text()
-        more = kept.replace("o1: { provider: openai, enabled: false }", "o1: { provider: openai }")
-        off = "gpt-4o: { provider: openai, enabled: false }"
-        self.base.write_text(more.replace("gpt-4o: { provider: openai }", off))
-        self.play("apply", trouble=True)
+        self.base.write_text(too_much(kept))
+        stopped = self.play("apply", trouble=True)
+        if changed := [host for host, count in stopped.items() if count["changed"]]:
+            self.wrong.append(f"not stopped: {changed}")
         print(self.ground.result(self.ground.person(1))["why"])
         self.base.write_text(kept)
         self.say("On three machines somebody switches OpenAI off, on two of them o1 back on.")
@@ -134,6 +134,20 @@ class Story:
             print(found[0] if found else done.stdout, flush=True)
         if done.returncode:
             self.wrong.append(f"the report ended with {done.returncode}")
+
+
+def too_much(manifest: str) -> str:
+    """Turn three of base.yaml's seven things over: o1, gpt-4o, the composer's model."""
+    turned = {
+        "o1: { provider: openai, enabled: false }": "o1: { provider: openai }",
+        "gpt-4o: { provider: openai }": "gpt-4o: { provider: openai, enabled: false }",
+        ", default_for: [composer] }": " }",
+    }
+    for old, new in turned.items():
+        if old not in manifest:
+            raise SystemExit(f"base.yaml no longer says {old!r}; see too_much")
+        manifest = manifest.replace(old, new)
+    return manifest
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:

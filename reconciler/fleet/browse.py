@@ -121,7 +121,7 @@ def _group(one: Group) -> dict[str, Any]:
 
 
 def _lines(kind: str, lines: Iterable[str]) -> dict[str, Any]:
-    told = [line for line in lines if line]
+    told = [line for line in lines if line] or [words.UNTOLD]
     return {"kind": kind, "title": f"{kind}: {told[0]}", "search": told, "lines": told}
 
 

@@ -103,3 +103,12 @@ def test_a_key_that_stands_at_two_places_is_told_with_both():
     data = json.loads(block)
     assert data["keys"][made.NEW].count("cursor/provider/") == 2
     assert data["hosts"][0][6] == [made.NEW]
+
+
+def test_an_address_of_nothing_stops_no_page():
+    done = made.applied(made.MODEL, pending=[""])
+    drift = {**made.moved("2026"), "address": "", "edits": [], "by": "", "after": "", "until": ""}
+    one = made.envelope("a", "pending", apply=done, status=made.status(drift))
+    found = told(json.dumps(one), GOOD)
+    for render in RENDERERS:
+        assert "good" in render(found)

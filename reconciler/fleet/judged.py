@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from reconciler.fleet.host import Failure, Host, Moved, Outcome
@@ -139,9 +140,13 @@ def reasons(host: Host, stood: Outcome) -> tuple[Failure, ...]:
 
 
 def _why(host: Host) -> Failure:
+    """Return the envelope's reason; where it repeats the error, that, with what is said before."""
     told, error = host.told, host.error
-    if error and (not told or not told.why or error.what in told.why):
+    if error and (not told or not told.why):
         return error
+    if error and told and error.what and error.what in told.why:
+        begin = error.where if error.where and error.where in told.why else error.what
+        return replace(error, what=told.why.partition(begin)[0] + error.what)
     code = told.exit if told else None
     text, where = (told.why, told.where) if told else ("", "")
     return Failure(code, text or "it does not say why", where=where)

@@ -111,6 +111,22 @@ def test_machines_that_nobody_reaches_for_one_reason_are_one_trouble(said, where
     assert not any(at in trouble.failure.what for at in places)
 
 
+def test_what_is_said_before_an_error_is_told():
+    """The collection says of a machine without Cursor what its missing database means."""
+    at = "/home/ann/.config/Cursor/User/globalStorage/state.vscdb"
+    what, so = "there is no such database", "no Cursor here, or it was never started: "
+    found = told(
+        made.envelope(
+            "a", "skipped", exit=7, why=f"{so}{at}: {what}; start Cursor once",
+            error=made.failed(7, at, what, "start Cursor once"),
+        )
+    )  # fmt: skip
+    (trouble,) = found.troubles
+    assert trouble.failure.what == so + what
+    assert trouble.failure.way_out == "start Cursor once"
+    assert trouble.where == (at.replace("/home/ann", "~"),)
+
+
 def test_what_ssh_says_otherwise_is_told_as_it_is():
     assert unreached("Host key verification failed.") == ("Host key verification failed.", "")
 

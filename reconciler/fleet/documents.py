@@ -15,6 +15,7 @@ from reconciler.fleet.fields import (
     Document,
     WrongField,
     list_of,
+    name_of,
     number_of,
     text_of,
     texts_in,
@@ -94,7 +95,7 @@ def _finite(text: str) -> float:
 
 
 def _envelope(name: str, document: Document) -> Host:
-    host = _name(text_of(document, "host"))
+    host = _name(name_of(document, "host"))
     outcome = text_of(document, "outcome")
     if outcome not in OUTCOMES:
         raise ValueError(f"{host}: its outcome is {_word(outcome)}, none of {', '.join(OUTCOMES)}")
@@ -174,7 +175,7 @@ def _changes(text: str) -> tuple[Change, ...]:
     """Read changes; those of a thousand machines alike are one object."""
     listed = json.loads(text)
     edits = [edit for item in listed for edit in item["edits"]]
-    values = [edit[side] for edit in edits for side in ("before", "after")]
+    values = [edit[side] for edit in edits for side in ("name", "before", "after")]
     if any(keyless(told) != told for told in texts_in(values)):
         raise WrongField("a value looks like a key")
     return tuple(change_from_json(item) for item in listed)
@@ -192,7 +193,7 @@ def _status(document: Document, _user: str) -> Stands:
 
 def _moved(one: Document) -> Moved:
     by, after, until = (text_of(one, name) for name in ("by", "after", "until"))
-    return Moved(text_of(one, "address"), texts_of(one, "edits"), keyless(by), after, until)
+    return Moved(text_of(one, "address"), texts_of(one, "edits"), by, after, until)
 
 
 def _doctor(document: Document, user: str) -> tuple[Finding, ...]:
@@ -214,7 +215,7 @@ def _keys(document: Document, _user: str) -> Ring:
 def _held(entry: Document) -> tuple[Held, ...]:
     prints, state = entry["fingerprints"], text_of(entry, "state")
     return tuple(
-        Held(address, part, keyless(text_of(prints, part)), _ref(entry, part), state)
+        Held(address, part, text_of(prints, part), _ref(entry, part), state)
         for address in texts_of(entry, "cursor")
         for part in prints
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from reconciler.fleet.alike import keyless
+
 Document: TypeAlias = Mapping[str, Any]
 
 LONGEST_TEXT: Final = 2000
@@ -23,7 +25,12 @@ class WrongField(ValueError):
 
 
 def text_of(document: Document, name: str) -> str:
-    """Return a text, empty where there is none. Raises WrongField."""
+    """Return a text without what looks like a key, empty where there is none. Raises WrongField."""
+    return keyless(name_of(document, name))
+
+
+def name_of(document: Document, name: str) -> str:
+    """Return a text as it is: two machines whose names look like keys are still two."""
     value = document.get(name)
     if value is not None and not isinstance(value, str):
         raise WrongField(f"{name} is no text")
@@ -53,7 +60,7 @@ def texts_of(document: Document, name: str) -> tuple[str, ...]:
     values = list_of(document, name)
     if not all(isinstance(value, str) for value in values):
         raise WrongField(f"{name} holds more than texts")
-    return tuple(value[:LONGEST_TEXT] for value in values)
+    return tuple(keyless(value[:LONGEST_TEXT]) for value in values)
 
 
 def texts_in(values: list[Any]) -> Iterator[str]:

@@ -182,6 +182,24 @@ def test_a_word_that_looks_like_a_key_is_left_out_wherever_it_stands():
     assert f"take key={LEFT_OUT} away" in text
 
 
+def test_a_key_where_nobody_expects_one_is_left_out():
+    key = "sk-ant-api03-" + "a1B2" * 20
+    ring = made.keys(key)
+    ring["keys"][0]["uses"][0]["refs"]["key"] = key
+    drift = {**made.moved("2026"), "edits": [key]}
+    one = made.envelope(
+        "a", "in_sync", user=key, cursor=key, byok=key, keys=ring,
+        apply=made.applied(pending=[key]), status=made.status(drift),
+    )  # fmt: skip
+    assert key not in json.dumps(document(told(one)))
+
+
+def test_machines_whose_names_look_like_keys_are_told_apart():
+    names = [f"sk-web-production-europe-central-{n}" for n in range(2)]
+    found = told(*(made.envelope(name, "in_sync") for name in names))
+    assert [one.host.name for one in found.hosts] == names
+
+
 def test_a_plan_with_a_key_in_it_is_refused():
     key = "sk-ant-api03-" + "a1B2" * 20
     odd = {**made.MODEL, "edits": [made.edit("url", None, [f"https://x/?key={key}"])]}

@@ -231,6 +231,20 @@ def test_a_byok_that_should_be_installed_and_is_not_is_a_failure(fleet, box):
         assert fleet.result("dev-2")["why"].startswith("did not answer: Unable to exec")
 
 
+def test_a_connection_that_is_none_and_a_timer_that_fails_are_told_and_hide_nothing(fleet):
+    fleet.own = {
+        "dev-1": {"ansible_connection": "nonsense"},
+        "dev-2": {"cursor_byok_service": True, "cursor_byok_service_interval": "nonsense"},
+    }
+    assert fleet.play("apply", "-e", "cursor_byok_max_fail_percentage=100").code != 0
+    assert fleet.outcomes() == dict.fromkeys(fleet.hosts, "failed")
+    assert "'nonsense' was not found" in fleet.result("dev-1")["why"]
+    assert "ended with exit 64: byok: --interval nonsense: " in fleet.result("dev-2")["why"]
+    assert fleet.result("dev-2")["apply"]["changed"] is True
+    fleet.play("plan", "-e", "cursor_byok_max_fail_percentage=100")
+    assert fleet.outcomes() == {"dev-1": "failed", "dev-2": "in_sync"}
+
+
 def test_a_roll_out_takes_back_what_was_applied_and_leaves_what_is_not_its_own(fleet):
     assert fleet.play("apply").code == 0
     for host in fleet.hosts:

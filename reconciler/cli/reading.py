@@ -73,7 +73,7 @@ def _facts(given: tuple[str, ...]) -> Facts | None:
     """Return this machine's facts with others in their place; None where none are given."""
     from dataclasses import replace
 
-    from reconciler.manifest.facts import machine
+    from reconciler.manifest.facts import SYSTEMS, machine
 
     if not given:
         return None
@@ -83,6 +83,9 @@ def _facts(given: tuple[str, ...]) -> Facts | None:
         if name not in known.told() or not value:
             what = "is none of os=VALUE, host=VALUE, user=VALUE"
             raise UsageError(f"--fact {name[:80]}", what, "give it as os=windows")
+    if pairs.get("os", known.os) not in (known.os, *SYSTEMS):
+        what = f"is none of {', '.join(SYSTEMS)}"
+        raise UsageError(f"--fact os={pairs['os'][:80]}", what, "conditions know no other")
     return replace(known, **pairs)
 
 

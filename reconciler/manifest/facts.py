@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows", "cygwin": "windows"}
+SYSTEMS: Final = tuple(dict.fromkeys(_SYSTEMS.values()))
+"""What a condition may ask ``os`` to be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def refuse_undeliverable(desk: Desk, rotation: Rotation) -> None:
         _refuse_unmakeable(session, rotation, name)
         return
     for ref in rotation.refs.values():
-        why = unwritable(ref, session.manifest.folder)
+        why = unwritable(ref, session.manifest.folder, session.manifest.homes)
         if why:
             raise SecretError(Problem.REFUSED, ref, why.removeprefix(f"{ref}: "), ELSEWHERE)
     _refuse_locked(session, rotation)
@@ -139,7 +139,7 @@ def _refuse_unmakeable(session: Session, rotation: Rotation, name: str) -> None:
     if not name.lower().endswith((".yaml", ".yml", ".json")):
         what = "is no name of a SOPS file that byok reads"
         raise SecretError(Problem.REFUSED, where, what, "end it with .yaml or .json")
-    why = unwritable(f"file://{name}", session.manifest.folder)
+    why = unwritable(f"file://{name}", session.manifest.folder, session.manifest.homes)
     if why:
         what = why.partition(": ")[2]
         raise SecretError(Problem.REFUSED, where, what, "make its folder writable")

@@ -144,6 +144,9 @@ def test_another_machines_facts_can_be_tried(layered):
     assert "win" not in here.document["manifest"]["models"]
     assert there.document["manifest"]["models"]["win"] == {"provider": "openai", "custom": True}
     assert (there.document["facts"]["os"], there.document["facts"]["host"]) == ("windows", "pc-1")
+    odd = layered(*args, "--fact", "os=Windows")
+    assert odd.code == 64
+    assert "is none of linux, macos, windows" in odd.err
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from reconciler.errors import ByokError, UsageError
 from reconciler.watching.service import control, launchd, schedulers, systemd, windows
-from reconciler.watching.service.job import Job, checked, marked, option, recorded, taken_along
+from reconciler.watching.service.job import Job, checked, marked, recorded, taken_along, values
 from reconciler.watching.service.schedulers import Pulse, Ran, scheduler
 
 JOB = Job(
@@ -355,9 +355,11 @@ def where(request, tmp_path):
 def job(tmp_path):
     manifest = tmp_path / "byok.yaml"
     program = tmp_path / "python"
-    manifest.touch()
-    program.touch()
-    return Job((str(program), "watch", "--manifest", str(manifest)), {"PATH": "/bin"}, 900)
+    overlay = tmp_path / "laptops.yaml"
+    for path in (manifest, program, overlay):
+        path.touch()
+    words = (str(program), "watch", "--manifest", str(manifest), "--overlay", str(overlay))
+    return Job(words, {"PATH": "/bin"}, 900)
 
 
 def test_installed_told_of_and_taken_away(where, job):
@@ -427,11 +429,13 @@ def test_what_is_not_as_it_was_made_is_told(where, job):
             data = data.replace(form, form[::-1][1::2] + form[1::2])
     path.write_bytes(data)
     Path(job.command[0]).unlink()
-    Path(option(job.command, "--manifest") or "").unlink()
+    Path(values(job.command, "--manifest")[0]).unlink()
+    Path(values(job.command, "--overlay")[0]).unlink()
     drifted = control.standing(where, Host()).drifted
     assert any("is not as byok would write it" in text for text in drifted)
     assert any(text.endswith("which is to run, is not there") for text in drifted)
     assert any("the manifest" in text for text in drifted)
+    assert any("the overlay" in text for text in drifted)
 
 
 def test_the_link_that_systemd_makes_goes_too(job, tmp_path):

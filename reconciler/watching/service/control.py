@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import join
 
 from reconciler.errors import ByokError
-from reconciler.watching.service.job import File, Job, option, recorded
+from reconciler.watching.service.job import File, Job, recorded, values
 from reconciler.watching.service.schedulers import Pulse, Ran, Run, Scheduler
 
 DEADLINE = 30.0
@@ -117,9 +117,10 @@ def _drift(where: Scheduler, job: Job, texts: dict[Path, str | None]) -> Iterato
             yield f"{file.path} is not as byok would write it"
     if not Path(job.command[0]).exists():
         yield f"{job.command[0]}, which is to run, is not there"
-    manifest = option(job.command, "--manifest")
-    if manifest is not None and not Path(manifest).exists():
-        yield f"the manifest {manifest} is not there"
+    for name in ("manifest", "overlay"):
+        for path in values(job.command, f"--{name}"):
+            if not Path(path).exists():
+                yield f"the {name} {path} is not there"
 
 
 def _unreached(where: Scheduler, ran: Ran) -> str:

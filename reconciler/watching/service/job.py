@@ -87,6 +87,6 @@ def taken_along(env: Mapping[str, str]) -> dict[str, str]:
     return {name: env[name] for name in PASSED if env.get(name)}
 
 
-def option(command: Sequence[str], name: str) -> str | None:
-    """Return the value that a job's command gives for an option."""
-    return next((value for flag, value in pairwise(command) if flag == name), None)
+def values(command: Sequence[str], name: str) -> list[str]:
+    """Return the values that a job's command gives for an option."""
+    return [value for flag, value in pairwise(command) if flag == name]

@@ -570,7 +570,9 @@ def test_files_are_placed_privately_once_and_taken_away_again(bench):
 
 def test_files_can_be_staged_for_a_plan(bench):
     dest = bench.folder / "placed"
-    place = partial(bench.run, "place", manifest=None, executable=None, src="/", dest=str(dest))
+    place = partial(
+        bench.run, "place", src="/", dest=str(dest), env={"TMPDIR": str(bench.folder)}, **NEITHER
+    )
     staged = place(files=encoded(a=b"one"), stage=True, check=True)
     assert (staged["changed"], staged["staged"]) == (False, True)
     assert (Path(staged["path"]) / "a").read_bytes() == b"one"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import stat
 import sys
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
 from reconciler.cli import options
+from reconciler.cli.keeping import keep, refuse_place
 from reconciler.cli.output import working
 from reconciler.cli.reading import FORMATS, screen
 from reconciler.codec import canonical
-from reconciler.errors import ByokError, UsageError
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.fleet import Collected, Report
@@ -55,7 +54,7 @@ def report(
     if out is None:
         screen().result(_rendered(found, form or _form(None), kept=False))
     else:
-        _write(out, _rendered(found, form or _form(out), kept=True))
+        keep(out, _rendered(found, form or _form(out), kept=True), "the report")
         screen().say(f"{out} is written: {_headline(found)}")
     return NOT_IN_SYNC if detailed_exitcode and not found.well else 0
 
@@ -72,12 +71,11 @@ def _refuse(collected: Collected, results: tuple[Path, ...], out: Path | None) -
         raise UsageError(named, what, "name what the playbook collected")
     if out is None:
         return
+    refuse_place(out)
     try:
         seen = out.stat()
     except OSError:
         return
-    if not stat.S_ISREG(seen.st_mode):
-        raise UsageError(f"--out {out}", "is no ordinary file", "name another, or use > instead")
     if (seen.st_dev, seen.st_ino) in collected.identities:
         raise UsageError(f"--out {out}", "is one of the results", "name another file")
 
@@ -114,22 +112,3 @@ def _headline(found: Report) -> str:
     from reconciler.fleet.words import headline
 
     return headline(found)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a report to a file, whole or not at all."""
-    draft = None
-    try:
-        with NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".byok-", delete=False, encoding="utf-8", newline="\n"
-        ) as file:
-            draft = Path(file.name)
-            file.write(text)
-        draft.replace(path)
-        draft = None
-    except OSError as error:
-        what = f"the report cannot be written ({error.strerror})"
-        raise ByokError(str(path), what, "name another file") from None
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)

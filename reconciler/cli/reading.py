@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import options
+from reconciler.cli.keeping import keep, refuse_place
 from reconciler.cli.output import Screen, line_of, working
 from reconciler.codec import (
     MAX_PLAN_BYTES,
@@ -17,7 +17,7 @@ from reconciler.codec import (
     dump_plan,
     load_plan,
 )
-from reconciler.errors import ByokError, ManifestError, UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.model import Diagnostic, Plan, Severity
 
 if TYPE_CHECKING:
@@ -164,13 +164,15 @@ def plan(
 
     if removing and out is not None:
         raise UsageError("--destroy", "is no plan to save", "leave --out out; byok destroy asks")
+    if out is not None:
+        refuse_place(out)
     scope = options.scope()
     chosen = run_options(probes=agreed(probe))
     with reading(chosen) as session, working("reading"):
         planned = make_plan(session, scope, removing=removing)
     refuse_unmatched(planned)
     if out is not None:
-        save(planned.plan, out)
+        keep(out, dump_plan(planned.plan), "the plan")
     screen().result(rendered(planned.plan, form or _form(), REMOVED if removing else None))
     told_conditions(session.manifest)
     for failure in (*planned.failures, *planned.lost.values()):
@@ -220,21 +222,6 @@ def rendered(plan: Plan, form: str, removed: str | None = None) -> str:
         detail=bool(options.given("verbose")),
         removed=removed,
     )
-
-
-def save(plan: Plan, path: Path) -> None:
-    """Write a plan to a file, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8", newline="\n") as file:
-            file.write(dump_plan(plan))
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ByokError(
-            str(path), f"the plan cannot be saved ({error.strerror})", "name another file"
-        ) from None
 
 
 def read_plan(path: Path) -> Plan:

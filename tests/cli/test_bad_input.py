@@ -337,3 +337,18 @@ def test_a_closed_pipe(byok):
     _, err = child.communicate(timeout=60)
     assert "Traceback" not in err
     assert Path(byok.database).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="only on POSIX: named pipes")
+def test_a_saved_plan_takes_the_place_of_nothing_else(byok, tmp_path):
+    """As root a draft renamed over /dev/null would take the machine's away."""
+    os.mkfifo(tmp_path / "pipe")
+    for out in (tmp_path / "pipe", tmp_path, ""):
+        done = byok("plan", "--out", str(out))
+        assert done.code == 64
+        assert "is no ordinary file" in done.err
+    assert (tmp_path / "pipe").is_fifo()
+    for out in (tmp_path / "no" / "plan", tmp_path / ("x" * 300)):
+        done = byok("plan", "--out", str(out))
+        assert done.code == 1
+        assert "the plan cannot be written" in done.err

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -580,6 +581,20 @@ def test_files_can_be_staged_for_a_plan(bench):
     place(files=encoded(a=b"one"))
     same = place(files=encoded(a=b"one"), stage=True)
     assert (same["staged"], same["path"]) == (False, str(dest))
+
+
+def test_a_stage_that_a_killed_play_left_goes_after_a_day(bench):
+    scratch = bench.folder / "scratch"
+    for name, age in (("byok-stage-old", 90_000), ("byok-stage-new", 3_600), ("other", 90_000)):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "byok.yaml").touch()
+        os.utime(scratch / name, (time.time() - age, time.time() - age))
+    (scratch / "byok-stage-link").symlink_to(scratch / "other")
+    place = partial(bench.run, "place", src="/", dest=str(bench.folder / "placed"), **NEITHER)
+    staged = place(files=encoded(a=b"one"), stage=True, env={"TMPDIR": str(scratch)})["path"]
+    left = {path.name for path in scratch.iterdir()} - {Path(staged).name}
+    assert left == {"byok-stage-new", "byok-stage-link", "other"}
+    assert (scratch / "other/byok.yaml").exists()
 
 
 def test_a_disk_that_takes_nothing_leaves_what_was_there(bench):

@@ -77,12 +77,16 @@ import json
 import os
 import shutil
 import tempfile
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.byok.cursor.plugins.module_utils import surroundings
 
 INDEX = ".placed-by-role.json"
 DRAFT = ".draft"
+STAGE = "byok-stage-"
+OLD = 24 * 3600
+"""Seconds after which a stage belongs to no play any more."""
 
 
 def main():
@@ -151,13 +155,27 @@ def refuse_anothers(folder):
 
 def stage(wanted):
     """Write all files to a new temporary folder, which is returned; none stays on failure."""
-    folder = tempfile.mkdtemp(prefix="byok-")
+    prune()
+    folder = tempfile.mkdtemp(prefix=STAGE)
     try:
         write(folder, wanted, sorted(wanted))
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
+
+
+def prune():
+    """Remove the stages of plays that were killed: this user's, and older than a day."""
+    place = tempfile.gettempdir()
+    for name in os.listdir(place):
+        path = os.path.join(place, name)
+        if not name.startswith(STAGE) or os.path.islink(path):
+            continue
+        with contextlib.suppress(OSError):  # another run took it away meanwhile
+            seen = os.stat(path)
+            if seen.st_uid == os.geteuid() and seen.st_mtime < time.time() - OLD:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def placed(dest):

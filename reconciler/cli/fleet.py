@@ -38,7 +38,11 @@ def fleet() -> None:
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print; text without.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the report to this file.")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when any machine is not in sync.")
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit 2 when any machine is not in sync, or its result is old.",
+)
 def report(
     *, results: tuple[Path, ...], form: str | None, out: Path | None, detailed_exitcode: bool
 ) -> int:

@@ -6,23 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reconciler.fleet import words
-from reconciler.fleet.grouping import Alike, Drift, Found, Report, Standing, Trouble
+from reconciler.fleet.grouping import (
+    OLD_WAY_OUT,
+    Alike,
+    Drift,
+    Found,
+    Old,
+    Report,
+    Standing,
+    Trouble,
+)
 from reconciler.fleet.host import Outcome
 from reconciler.model import Change
 from reconciler.render.values import clean
 from reconciler.render.words import More
 
-Group: TypeAlias = Alike | Drift | Trouble | Found | tuple[str, tuple[str, ...]]
+Group: TypeAlias = Alike | Drift | Trouble | Found | Old | tuple[str, tuple[str, ...]]
 
 
 def groups(found: Report) -> Mapping[str, Group]:
-    """Name every group as links and machines do: ``p1``, ``d1``, ``t1``, ``f1``, ``w1``."""
+    """Name every group as links and machines do: ``p1``, ``d1``, ``t1``, ``f1``, ``w1``, ``o1``."""
     kinds: Mapping[str, Sequence[Group]] = {
         "p": found.plans,
         "d": found.drifts,
         "t": found.troubles,
         "f": found.findings,
         "w": found.waiting,
+        "o": found.old,
     }
     return {f"{kind}{n}": one for kind, some in kinds.items() for n, one in enumerate(some, 1)}
 
@@ -116,6 +126,8 @@ def _group(one: Group) -> dict[str, Any]:
         case Found(finding):
             name = clean(f"{finding.code} {finding.check}: {finding.what}".strip())
             return _lines("Doctor", [name, finding.fix and f"Fix: {clean(finding.fix)}"])
+        case Old():
+            return _lines("Old result", [words.older(one), f"Fix: {OLD_WAY_OUT}"])
         case (address, _):
             return _lines("Waiting for Cursor's next start", [clean(address)])
 

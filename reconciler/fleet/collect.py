@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +52,7 @@ def collect(paths: Sequence[Path], stream: BinaryIO) -> Collected:
 def _take(found: Found, hosts: dict[str, Host]) -> None:
     if found.problem:
         raise ValueError(found.problem)
-    host = read(found.name, found.data, found.host)
+    host = replace(read(found.name, found.data, found.host), written=found.written)
     known = hosts.get(host.name)
     if known is None:
         hosts[host.name] = host

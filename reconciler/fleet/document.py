@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.codec import change_to_json
-from reconciler.fleet.grouping import Alike, Report, Standing
+from reconciler.fleet.grouping import OLD_WAY_OUT, Alike, Report, Standing
 from reconciler.fleet.judged import moved, waiting
 from reconciler.fleet.keys import Keyring, Print
 
@@ -55,6 +55,10 @@ def document(found: Report) -> dict[str, Any]:
             for one in found.findings
         ],
         "waiting": [{"address": at, "hosts": list(hosts)} for at, hosts in found.waiting],
+        "old_results": [
+            {"days": one.days, "way_out": OLD_WAY_OUT, "hosts": list(one.hosts)}
+            for one in found.old
+        ],
         "unreadable": [{"file": one.file, "why": one.why} for one in found.unread],
     }
 

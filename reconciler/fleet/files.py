@@ -29,7 +29,8 @@ STREAM: Final = "stdin"
 class Found:
     """One document's bytes, or why there are none; ``host`` is what its file is called.
 
-    ``path`` is its real path where it has several names.
+    ``path`` is its real path where it has several names; ``written`` is when, in whole seconds
+    since 1970, and empty for a stream.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Found:
     problem: str = ""
     identity: Identity | None = None
     path: str = ""
+    written: tuple[int, ...] = ()
 
     @property
     def key(self) -> Identity | str | None:
@@ -96,10 +98,11 @@ def _below(path: Path) -> Iterator[_Place]:
 
 def _read(place: _Place) -> Found:
     problem, data, identity, path = place.problem, b"", None, ""
+    written: tuple[int, ...] = ()
     if not problem:
         try:
             data, seen = _contents(place.path)
-            identity = (seen.st_dev, seen.st_ino)
+            identity, written = (seen.st_dev, seen.st_ino), (int(seen.st_mtime),)
             path = os.path.realpath(place.path) if seen.st_nlink > 1 else ""
         except FileNotFoundError:
             problem = GONE
@@ -108,7 +111,7 @@ def _read(place: _Place) -> Found:
             problem = LINK if linked else _why(error)
         except ValueError as error:
             problem = str(error)
-    return Found(place.name, place.path.stem, data, problem, identity, path)
+    return Found(place.name, place.path.stem, data, problem, identity, path, written)
 
 
 def _contents(path: Path) -> tuple[bytes, os.stat_result]:

@@ -18,6 +18,10 @@ from reconciler.model import Change, Sealed, Value
 WORDINGS: Final = 3
 """Words for one finding that are told."""
 
+DAY: Final = 24 * 60 * 60
+"""Seconds that a result may be older than the newest: one run's results are of one day."""
+OLD_WAY_OUT: Final = "run the plan on them, or remove the files of machines that are gone"
+
 Key = TypeVar("Key", bound=Hashable)
 One = TypeVar("One")
 
@@ -66,6 +70,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Old:
+    """Machines that an earlier run told of, so many whole days before the newest result."""
+
+    days: int
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One machine, judged."""
 
@@ -88,12 +100,14 @@ class Report:
     byok: tuple[tuple[str, tuple[str, ...]], ...]
     findings: tuple[Found, ...]
     waiting: tuple[tuple[str, tuple[str, ...]], ...]
+    old: tuple[Old, ...]
     unread: tuple[Unread, ...]
 
     @property
     def well(self) -> bool:
-        """Whether every machine is in sync, and every file could be read."""
-        return not self.unread and all(one.outcome in WELL for one in self.hosts)
+        """Whether every machine is in sync, by no old result, and every file could be read."""
+        told = not self.unread and not self.old
+        return told and all(one.outcome in WELL for one in self.hosts)
 
 
 def report(hosts: Iterable[Host], unread: Iterable[Unread]) -> Report:
@@ -113,6 +127,7 @@ def report(hosts: Iterable[Host], unread: Iterable[Unread]) -> Report:
         byok=_versions(ordered, lambda host: host.told.byok if host.told else ""),
         findings=_findings(ordered),
         waiting=_waiting(ordered),
+        old=_old(ordered),
         unread=tuple(sorted(unread, key=lambda one: (one.file, one.why))),
     )
 
@@ -214,6 +229,15 @@ def _versions(
 def _waiting(hosts: Iterable[Host]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     rows = ((address, host.name, None) for host in hosts for address in waiting(host))
     return tuple((key, names) for key, names, _ in _grouped(rows))
+
+
+def _old(hosts: Sequence[Host]) -> tuple[Old, ...]:
+    """Return who is told of by an old result, against the newest and never against a clock."""
+    newest = max((at for host in hosts for at in host.written), default=0)
+    ages = ((newest - min(host.written), host.name) for host in hosts if host.written)
+    rows = ((age // DAY, name, None) for age, name in ages if age > DAY)
+    found = (Old(days, names) for days, names, _ in _grouped(rows))
+    return tuple(sorted(found, key=lambda one: (-len(one.hosts), -one.days)))
 
 
 def _grouped(rows: Iterable[tuple[Key, str, One]]) -> list[tuple[Key, tuple[str, ...], list[One]]]:

@@ -136,7 +136,10 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One machine by its name, the files that tell of it, and what they tell; None: nothing."""
+    """One machine by its name, the files that tell of it, and what they tell; None: nothing.
+
+    ``written`` is when its files were, in seconds since 1970; what came in a stream has no time.
+    """
 
     name: str
     files: tuple[str, ...]
@@ -147,6 +150,7 @@ class Host:
     findings: tuple[Finding, ...] | None = None
     ring: Ring | None = None
     error: Failure | None = None
+    written: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ class Unread:
     why: str
 
 
-SECTIONS: Final = tuple(f.name for f in fields(Host) if f.name not in ("name", "files"))
+SECTIONS: Final = tuple(f.name for f in fields(Host) if f.name not in ("name", "files", "written"))
 WORDS: Final = {
     "told": "envelope",
     "planned": "plan",
@@ -180,7 +184,8 @@ def joined(first: Host, other: Host) -> Host:
     if twice:
         raise ValueError(f"tells {first.name}'s {_and(twice)} again")
     parts = {name: getattr(other, name) for name in told}
-    return replace(first, files=(*first.files, *other.files), **parts)
+    written = (*first.written, *other.written)
+    return replace(first, files=(*first.files, *other.files), written=written, **parts)
 
 
 def _and(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from reconciler.fleet import words
-from reconciler.fleet.grouping import Alike, Drift, Found, Report, Trouble
+from reconciler.fleet.grouping import OLD_WAY_OUT, Alike, Drift, Found, Old, Report, Trouble
 from reconciler.fleet.host import Unread
 from reconciler.fleet.keys import Keyring
 from reconciler.fleet.names import folded
@@ -16,8 +16,8 @@ from reconciler.render.markdown import code, escape
 from reconciler.render.values import clean
 from reconciler.render.words import More
 
-ROOM: Final = 6_000
-"""Characters that each section may take; nine of them stay below what GitHub takes (65,536)."""
+ROOM: Final = 5_400
+"""Characters that each section may take; ten of them stay below what GitHub takes (65,536)."""
 
 PLAN: Final = 2_500
 """Characters that the changes of one plan may take."""
@@ -43,6 +43,8 @@ def render_markdown(found: Report) -> str:
         _table("Versions", "machines | version", _versions(found)),
         _table("Doctor", "machines | finding | fix | which", map(_finding, found.findings)),
         _table("Waiting for Cursor's next start", "machines | address", _waiting(found)),
+        _table("Old results", "machines | how old | which", map(_old, found.old)),
+        f"Fix: {escape(OLD_WAY_OUT)}" if found.old else "",
         _table("Could not be read", "file | why", map(_unread, found.unread)),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
@@ -140,6 +142,10 @@ def _finding(one: Found) -> str:
 
 def _waiting(found: Report) -> Iterator[str]:
     yield from (_row(f"{len(hosts):,}", code(_cut(at))) for at, hosts in found.waiting)
+
+
+def _old(one: Old) -> str:
+    return _row(f"{len(one.hosts):,}", words.older(one), _which(one.hosts))
 
 
 def _unread(one: Unread) -> str:

@@ -57,7 +57,9 @@
     const [state, stateWords] = data.states[host[STATE]];
     const version = data.cursor[host[CURSOR]];
     const plan = host[GROUPS].find((id) => id.startsWith("p"));
-    const why = host[WHY] || (plan ? data.groups[plan].title : "");
+    const old = host[GROUPS].find((id) => id.startsWith("o"));
+    const why = [old ? data.groups[old].lines[0] : "",
+      host[WHY] || (plan ? data.groups[plan].title : "")].filter(Boolean).join("; ");
     const summary = element("summary", "", element("span", "name", host[NAME]),
       element("span", `state ${state}`, stateWords), element("span", "why", why),
       element("span", "ver", `Cursor ${version}`));

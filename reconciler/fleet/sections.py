@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from reconciler.fleet import words
-from reconciler.fleet.grouping import Alike, Drift, Found, Report, Trouble
+from reconciler.fleet.grouping import OLD_WAY_OUT, Alike, Drift, Found, Old, Report, Trouble
 from reconciler.fleet.host import Outcome, Unread
 from reconciler.fleet.keys import Keyring
 from reconciler.fleet.names import folded
@@ -48,6 +48,9 @@ def totals(found: Report) -> Iterator[str]:
         begin += size
         inside = f"<b>{count:,}</b>{outcome.words}"
         boxes.append(f'<li class="{outcome}"><a href="#state={outcome}">{inside}</a></li>')
+    if old := words.old(found):
+        inside = f"<b>{old:,}</b>old result{'s' if old > 1 else ''}"
+        boxes.append(f'<li class="old_result"><a href="#old">{inside}</a></li>')
     if found.unread:
         inside = f"<b>{len(found.unread):,}</b>could not be read"
         boxes.append(f'<li class="unreadable"><a href="#unreadable">{inside}</a></li>')
@@ -70,6 +73,7 @@ def sections(found: Report) -> Iterator[str]:
     yield from _section("Versions", _versions(found))
     yield from _section("Doctor", _first(found.findings, _finding))
     yield from _section("Waiting for Cursor's next start", _first(found.waiting, _waiting))
+    yield from _section("Old results", _old(found.old), "old")
     yield from _section("Could not be read", _unread(found.unread), "unreadable")
 
 
@@ -196,6 +200,18 @@ def _finding(one: Found, number: int) -> str:
 def _waiting(one: tuple[str, tuple[str, ...]], number: int) -> str:
     count = _link(words.machines(len(one[1])), group=f"w{number}")
     return _article("", f"<code>{text(one[0])}</code>", count, _which(one[1]))
+
+
+def _old(old: Sequence[Old]) -> Iterator[str]:
+    yield from _first(old, _aged)
+    if old:
+        yield f"<p>Fix: {text(OLD_WAY_OUT)}</p>"
+
+
+def _aged(one: Old, number: int) -> str:
+    count = _link(words.machines(len(one.hosts)), group=f"o{number}")
+    head = f"<span>{text(words.older(one))}</span>"
+    return _article("old_result", head, count, _which(one.hosts))
 
 
 def _unread(unread: Iterable[Unread]) -> Iterator[str]:

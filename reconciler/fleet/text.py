@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from reconciler.fleet import words
-from reconciler.fleet.grouping import Alike, Drift, Found, Report, Trouble
+from reconciler.fleet.grouping import OLD_WAY_OUT, Alike, Drift, Found, Old, Report, Trouble
 from reconciler.fleet.host import Outcome, Unread
 from reconciler.fleet.keys import Keyring, Print
 from reconciler.fleet.names import folded
@@ -66,11 +66,14 @@ def _page(found: Report, most: int) -> Iterator[Line]:
     yield from _section("Versions", versions, _named, most)
     yield from _section("Doctor", found.findings, _finding, most)
     yield from _section("Waiting for Cursor's next start", found.waiting, _named, most)
+    yield from _section("Old results", found.old, _old, most, OLD_WAY_OUT)
     yield from _section("Could not be read", found.unread, _unread, most)
     yield Line((Span(words.headline(found), "bold"),))
 
 
-def _section(title: str, items: Sequence[Item], draw: Draw[Item], most: int) -> Iterator[Line]:
+def _section(
+    title: str, items: Sequence[Item], draw: Draw[Item], most: int, way_out: str = ""
+) -> Iterator[Line]:
     if not items:
         return
     yield Line((Span(title, "bold"),))
@@ -79,6 +82,8 @@ def _section(title: str, items: Sequence[Item], draw: Draw[Item], most: int) -> 
         yield from draw(one, most)
     if len(shown) < len(items):
         yield Line((Span(f"  and {len(items) - len(shown)} more (-v shows them)", "dim"),), hang=4)
+    if way_out:
+        yield _below(f"fix: {way_out}", "", 2)
     yield Line()
 
 
@@ -179,6 +184,11 @@ def _finding(one: Found, most: int) -> Iterator[Line]:
     yield _head(len(one.hosts), f"{clean(name)}: {clean(found.what)}", tone)
     if found.fix:
         yield _below(f"fix: {clean(found.fix)}", "")
+    yield _names(one.hosts, most)
+
+
+def _old(one: Old, most: int) -> Iterator[Line]:
+    yield _head(len(one.hosts), words.older(one), "yellow")
     yield _names(one.hosts, most)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from reconciler.fleet.grouping import Alike, Drift, Report, Trouble
+from reconciler.fleet.grouping import Alike, Drift, Old, Report, Trouble
 from reconciler.fleet.host import Failure, Outcome
 from reconciler.fleet.keys import Keyring, Print
 from reconciler.model import Cause, Change
@@ -30,14 +30,25 @@ def machines(count: int) -> str:
 def headline(found: Report) -> str:
     """Return the report's last line: how many machines stand how."""
     total = len(found.hosts)
-    lost = len(found.unread)
-    rest = f" {lost:,} file{'s' if lost != 1 else ''} could not be read." if lost else ""
+    lost, left = len(found.unread), old(found)
+    rest = f" {left:,} {'has an old result' if left == 1 else 'have old results'}." if left else ""
+    rest += f" {lost:,} file{'s' if lost != 1 else ''} could not be read." if lost else ""
     if total and found.totals[Outcome.IN_SYNC] == total:
         return (
             f"{machines(total)}, all in sync.{rest}" if total > 1 else f"1 machine, in sync.{rest}"
         )
     parts = [f"{count:,} {outcome.words}" for outcome, count in found.totals.items() if count]
     return f"{machines(total)}{': ' if parts else ''}{', '.join(parts)}.{rest}"
+
+
+def old(found: Report) -> int:
+    """Count the machines with an old result."""
+    return sum(len(one.hosts) for one in found.old)
+
+
+def older(one: Old) -> str:
+    """Say how old a result is."""
+    return f"{one.days:,} day{'s' if one.days != 1 else ''} older than the newest result"
 
 
 def title(change: Change | More) -> str:

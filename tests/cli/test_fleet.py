@@ -114,6 +114,22 @@ def test_the_exit_tells_when_asked(run, tmp_path, outcomes, code):
     assert run(*files, "--detailed-exitcode").code == code
 
 
+def test_a_result_of_an_earlier_run_is_told_and_is_not_well(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(made.envelope(name, "in_sync")))
+    assert run("a.json", "b.json", "--detailed-exitcode").code == 0
+    week = (tmp_path / "a.json").stat().st_mtime - 7 * 24 * 60 * 60 - 60
+    os.utime(tmp_path / "b.json", (week, week))
+    done = run("a.json", "b.json", "--detailed-exitcode")
+    assert done.code == 2
+    assert "1 machine  7 days older than the newest result\n    b\n" in done.out
+    assert done.out.endswith("2 machines, all in sync. 1 has an old result.\n")
+    assert run("a.json", "b.json").code == 0
+    assert run("a.json", "b.json", "--json").document["old_results"][0]["hosts"] == ["b"]
+    stream = b"\n".join((tmp_path / f"{name}.json").read_bytes() for name in ("a", "b"))
+    assert run("-", "--detailed-exitcode", stdin=stream).code == 0
+
+
 def test_bad_files_are_named_and_hide_nobody(run, results):
     (results / "cut.json").write_text('{"format": "byok.host/1", "ho')
     (results / "foreign.json").write_text('{"format": "else/1"}')

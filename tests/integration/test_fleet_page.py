@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -125,6 +126,44 @@ def test_the_number_of_unread_files_leads_to_their_reasons(chromium, tmp_path):
     chromium.run("new Promise(done => setTimeout(done, 50))")
     top = "document.getElementById('unreadable').getBoundingClientRect().top"
     assert abs(chromium.run(top)) < 5
+
+
+def test_old_results_are_told_and_lead_to_their_machines(chromium, fleet, tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    days = {3: 9, 7: 2, 23: 9, 43: 9}
+    for n, one in enumerate(fleet[:60]):
+        file = folder / f"{one['host']}.json"
+        file.write_text(json.dumps(one))
+        seen = file.stat().st_mtime - days.get(n, 0) * 86_460
+        os.utime(file, (seen, seen))
+    found = collect([folder], io.BytesIO())
+    file = tmp_path / "report.html"
+    file.write_text(render_html(report(found.hosts, found.unread)), encoding="utf-8")
+    chromium.look(width=1200)
+    chromium.open(file.as_uri())
+    chromium.click(".totals .old_result a")
+    chromium.until("location.hash === '#old'")
+    assert told(chromium) == "60 machines"
+    old = [fleet[n]["host"] for n in (3, 23, 43)]
+    chromium.click("#old .count a")
+    chromium.until("location.hash === '#group=o1'")
+    chromium.until("document.getElementById('only').hidden === false")
+    assert shown(chromium) == old
+    why = "[...document.querySelectorAll('#list .why')].map(e => e.textContent)"
+    assert all(text.startswith("9 days older than the newest") for text in chromium.run(why))
+    chromium.open(f"{file.as_uri()}#q=older")
+    assert shown(chromium) == sorted([*old, fleet[7]["host"]])
+    chromium.run("document.querySelector('#list summary').click()")
+    chromium.until("document.querySelector('#list .more') !== null")
+    more = chromium.run("document.querySelector('#list .more').innerText")
+    assert "run the plan on them" in more
+    chromium.run("document.querySelectorAll('details').forEach(e => e.open = true)")
+    for width, dark in ((360, False), (1200, True), (1200, False)):
+        chromium.look(width=width, dark=dark)
+        assert chromium.run("document.documentElement.scrollWidth") <= width
+        assert chromium.run(CONTRAST) == []
+    assert chromium.complaints() == []
 
 
 @pytest.mark.parametrize("outcome", ["skipped", "unreachable", "changed"])

@@ -67,7 +67,7 @@ def make(
 
     The keys are random and open nothing, unless ``manifest`` and ``keys`` of one's own are given,
     with accounts of one's own for them (``offline=False``). Raises ByokError when the folder is
-    in use, SecretError when the real sops or an age key cannot be had (install ``byok[sops]``).
+    in use, SecretError when the real sops or an age key cannot be had (the extra ``sops``).
     """
     box = Sandbox(folder.absolute(), offline)
     if box.folder.exists() and (not box.folder.is_dir() or any(box.folder.iterdir())):
@@ -128,7 +128,7 @@ def age_key() -> tuple[str, str]:
         from pyrage import x25519
     except ImportError:
         raise ByokError(
-            "age", "the package pyrage is missing", "pip install 'byok[sops]'"
+            "age", "the package pyrage is missing", "install byok with its extra [sops]"
         ) from None
     identity = x25519.Identity.generate()
     return f"{identity}\n", str(identity.to_public())

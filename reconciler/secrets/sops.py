@@ -19,7 +19,7 @@ from reconciler.secrets.sops_file import LOCAL, SopsFile
 OLDEST = (3, 9)
 """The first Go sops whose ``decrypt`` reads standard input without a file name."""
 
-_INSTALL = "install sops 3.9 or newer (getsops.io), or byok[sops], which brings it"
+_INSTALL = "install sops 3.9 or newer (getsops.io), or byok with its extra [sops]"
 _OWN = ("SOPS_AGE_", "SOPS_GPG_EXEC")
 _CREDENTIALS = {
     "kms": ("AWS_",),

@@ -295,7 +295,7 @@ def test_this_machines_own_credential_is_used_where_that_is_said(rig, sim, monke
 def test_without_the_extra_the_way_out_is_told(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     rig.write(admin=False, credentials="default")
-    assert "byok[azure]" in said(rig.look(judged=True))["azure/account/azure"]
+    assert "its extra [azure]" in said(rig.look(judged=True))["azure/account/azure"]
 
 
 # Deployments

@@ -273,8 +273,8 @@ def test_a_region_that_is_not_enabled_is_told(bench):
 def test_without_botocore_the_way_out_is_named(bench, monkeypatch):
     monkeypatch.setattr(wire, "find_spec", lambda _: None)
     seen = bench.look()
-    assert "pip install 'byok[aws]'" in said(seen)["key/bedrock"]
-    assert "pip install 'byok[aws]'" in said(bench.look(judged=True))["account/bedrock"]
+    assert "install byok with its extra [aws]" in said(seen)["key/bedrock"]
+    assert "install byok with its extra [aws]" in said(bench.look(judged=True))["account/bedrock"]
     assert bench.sim.log == []
     only_api_key(bench)
     assert "alive" in said(bench.look())["key/bedrock"]

@@ -360,7 +360,7 @@ def test_one_token_serves_a_whole_run(world):
 
 def test_without_google_auth_the_extra_is_named(world, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.oauth2.service_account", None)
-    with pytest.raises(SecretError, match=r"byok\[gcp\]") as caught:
+    with pytest.raises(SecretError, match=r"its extra \[gcp\]") as caught:
         world.look()
     assert caught.value.kind is SecretProblem.NO_BACKEND
 

@@ -146,7 +146,7 @@ def _ambient(setting: Setting, given: Mapping[str, Any]) -> Sign | str:
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError:
-        return "credentials: default needs azure-identity; pip install 'byok[azure]'"
+        return "credentials: default needs azure-identity; install byok with its extra [azure]"
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # it would log what it tried, and where
     where = {"authority": origin(given["login_base"])} if "login_base" in given else {}
     try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Keys = Callable[[], Any]
 """Returns botocore's credentials, fresh: they may be temporary."""
 
-EXTRA: Final = "signing needs botocore; pip install 'byok[aws]'"
+EXTRA: Final = "signing needs botocore; install byok with its extra [aws]"
 SIGNED: Final = ("host", "content-type", "x-amz-target")
 MADE: Final = ("authorization", "x-amz-date", "x-amz-security-token")
 BUDGETS: Final = "AWSBudgetServiceGateway"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from reconciler.spans import spell
 
 if TYPE_CHECKING:
     from reconciler.entries import Rotation
-    from reconciler.rotation import Desk, Ended, Task
+    from reconciler.rotation import Choice, Desk, Ended, Task
     from reconciler.session import Session
 
 DONE = {
@@ -64,8 +65,9 @@ def rotate(
     _refuse_nonsense(names, new_key, due=due)
     asks = options.interactive()
     chosen = run_options(wait=wait, interactive=asks)
+    choice = Choice(grace, new_key or "", not without_cursor, abandon)
     with writing(chosen, "byok rotate") as session:
-        opened = _opener(session, new_key, asks=asks)
+        opened = _opener(session, choice, asks=asks)
         with working("looking at keys"):
             todo = tasks(session, names, opened, only_due=due)
         if not todo:
@@ -73,8 +75,8 @@ def rotate(
         ended, signal = carry_out(
             session,
             todo,
-            _confirm(asks=asks, grace=grace, dropping=abandon),
-            Choice(grace, new_key or "", not without_cursor, abandon),
+            _confirm(choice, asks=asks),
+            choice,
         )
         for note in dict.fromkeys(session.aloud):
             screen().say(f"note: {note}")
@@ -84,21 +86,23 @@ def rotate(
 def _refuse_nonsense(names: Sequence[str], new_key: str | None, *, due: bool) -> None:
     if options.offline():
         raise UsageError("--offline", "a new key has to be tried at its provider", "leave it out")
+    if new_key == "":
+        raise UsageError("--new-key", "is empty", "name a reference, as keyring://byok/new")
     if new_key is not None and (len(names) != 1 or due):
         raise UsageError("--new-key", "is one provider's new key", "name that provider only")
 
 
-def _opener(session: Session, new_key: str | None, *, asks: bool) -> Callable[[str], Desk]:
+def _opener(session: Session, choice: Choice, *, asks: bool) -> Callable[[str], Desk]:
     from reconciler.rotation import open_desk
     from reconciler.rotation.given import of_person, of_reference
 
     def opened(name: str) -> Desk:
         given = None
-        if new_key is not None:
-            given = of_reference(session, new_key)
+        if choice.source:
+            given = of_reference(session, choice.source)
         elif asks:
             given = of_person(_prompted)
-        return open_desk(session, name, given=given, told=_told)
+        return open_desk(session, name, given=given, told=partial(_told, cursor=choice.cursor))
 
     return opened
 
@@ -108,8 +112,10 @@ def _prompted(label: str) -> str:
     return text
 
 
-def _told(rotation: Rotation) -> None:
-    screen().say(f"{rotation.system}: {DONE[rotation.stage.value]}")
+def _told(rotation: Rotation, *, cursor: bool) -> None:
+    stage = rotation.stage.value
+    text = DONE[stage] if cursor or stage != "placed" else "Cursor here is left out"
+    screen().say(f"{rotation.system}: {text}")
 
 
 def _nothing_due() -> int:
@@ -120,20 +126,20 @@ def _nothing_due() -> int:
     return 0
 
 
-def _confirm(*, asks: bool, grace: int | None, dropping: bool) -> Callable[[Sequence[Task]], bool]:
+def _confirm(choice: Choice, *, asks: bool) -> Callable[[Sequence[Task]], bool]:
     def ask(todo: Sequence[Task]) -> bool:
         if not options.given("json"):
-            screen().lines(line for task in todo for line in _preview(task, grace, dropping))
-        verb = "Give up" if dropping else "Rotate"
+            screen().lines(line for task in todo for line in _preview(task, choice))
+        verb = "Give up" if choice.dropping else "Rotate"
         count = f"{len(todo)} key{'s' if len(todo) != 1 else ''}"
         return not asks or click.confirm(f"{verb} {count}?", default=False, err=True)
 
     return ask
 
 
-def _preview(task: Task, grace: int | None, dropping: bool) -> list[str]:  # noqa: FBT001 - told by name
+def _preview(task: Task, choice: Choice) -> list[str]:
     if task.under_way is not None:
-        verb = "give up" if dropping else "go on"
+        verb = "give up" if choice.dropping else "go on"
         return [f"{task.system}: {verb}; {DONE[task.under_way.stage.value]}"]
     if task.key is None or task.desk is None:
         return [f"{task.system}: cannot be looked at"]
@@ -142,16 +148,18 @@ def _preview(task: Task, grace: int | None, dropping: bool) -> list[str]:  # noq
     key, issuer = task.key, task.desk.issuer
     since = f", in use since {key.made:%Y-%m-%d}" if key.made else ""
     named = f" ({key.listed.name})" if key.listed and key.listed.name else ""
-    after = spell(GRACE if grace is None else grace)
-    end = f"revoked {'at once' if grace == 0 else f'after {after}'}, once the new one is proved"
+    grace = GRACE if choice.grace is None else choice.grace
+    after = f"after {spell(grace)}" if grace else "at once"
+    end = f"revoked {after}, once the new one is proved"
     if issuer.revoke is None or not key.key_id:
         end = f"to be revoked by hand at {issuer.by_hand or 'its provider'}: byok then sees it dead"
+    cursor = key.address or "holds no key of it here" if choice.cursor else "is left out"
     return [
         f"{task.system}",
         f"  old key  {' '.join(task.desk.prints(key.values).values())}{named}{since}",
         f"  new key  {issuer.how if issuer.make else f'by hand: {issuer.why}'}",
         f"  store    {', '.join(key.refs.values())}",
-        f"  Cursor   {key.address or 'holds no key of it here'}",
+        f"  Cursor   {cursor}",
         f"  then     the old key is {end}",
     ]
 

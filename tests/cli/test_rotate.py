@@ -140,6 +140,17 @@ def test_a_rotation_shows_what_it_will_do_and_ends_with_one_live_key(rig):
         assert new not in text
 
 
+def test_an_origin_allowed_once_is_on_record_and_a_cursor_left_out_is_said_to_be(rig):
+    """A nightly `rotate --due` gives no flag, and this machine may have no Cursor."""
+    first = rig.rotate("openai", "--grace", "0", "--without-cursor")
+    assert first.code == 0, first.err
+    assert "Cursor   is left out" in first.out
+    assert "Cursor here is left out" in first.err
+    assert "Cursor here holds" not in first.out + first.err
+    again = rig("rotate", "openai", "--grace", "0", "--without-cursor", "--yes")
+    assert again.code == 0, again.err
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before the work", "after it"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_by_the_account(rig, moment, after):

@@ -34,7 +34,7 @@ def alike(text: str, user: str = "", host: str = "") -> str:
     if host and text.startswith(f"{host}: "):
         text = text[len(host) + 2 :]
     if user and user in text:
-        home = rf"(/home/|/Users/|[A-Za-z]:\\Users\\){re.escape(user)}(?![\w.-])"
+        home = rf"(?<![\w.~/-])(/home/|/Users/|[A-Za-z]:\\Users\\){re.escape(user)}(?![\w.-])"
         text = re.sub(home, "~", text)
     if "process" in text or "since" in text:
         text = _SINCE.sub("since …", _NUMBER.sub("process …", text))

@@ -156,6 +156,7 @@ def test_who_is_skipped_for_a_running_cursor_is_one_trouble_whatever_its_process
         ("dev-1: byok needs Python 3.11", "byok needs Python 3.11"),
         ("dev-12: byok needs Python 3.11", "dev-12: byok needs Python 3.11"),
         ("cannot read /home/ann/x and /home/anna", "cannot read ~/x and /home/anna"),
+        ("/srv/home/ann/x: no", "/srv/home/ann/x: no"),
         (
             "another byok is writing: process 23 (byok apply, since 03:10:11 UTC)",
             "another byok is writing: process … (byok apply, since …)",

@@ -421,6 +421,20 @@ def test_values_of_the_environment_are_masked_unless_they_are_places(bench):
     assert env["MY_KEY"] == secret
 
 
+def test_what_is_taken_back_is_not_judged_by_the_manifest_that_it_had(bench):
+    documents = {
+        "plan": IN_SYNC,
+        "destroy": NOTHING,
+        "status": {"format": "byok.status/1"},
+        "keys": {"format": "byok.keys/1", "keys": []},
+    }
+    bench.says(script=f"print(json.dumps({documents!r}[sys.argv[1]])); sys.exit(0)")
+    for check in (True, False):
+        result = bench.run(state="absent", collect=["status", "keys"], check=check)["result"]
+        assert (result["outcome"], result["status"], result["keys"]) == ("in_sync", None, None)
+    assert [words[0] for words in bench.words] == ["plan", "destroy"]
+
+
 def test_collected_documents_are_asked_for_off_line(bench):
     documents = {
         "apply": NOTHING,

@@ -71,7 +71,9 @@ options:
     type: bool
     default: false
   collect:
-    description: Documents to ask for afterwards and to put into RV(result). They are asked for off line.
+    description:
+      - Documents to ask for afterwards and to put into RV(result). They are asked for off line.
+      - Not with O(state=absent).
     type: list
     elements: str
     choices: [status, doctor, keys]
@@ -353,7 +355,9 @@ def finish(module, run, outcome, why):
 
 def document(run, told, params):
     """Return the byok.host/1 document, with what was asked for beside."""
-    names = params["collect_on_failure"] if told["outcome"] == "failed" else params["collect"]
+    # what was taken back differs from its manifest, and is no drift
+    names = [] if run.removing else params["collect"]
+    names = params["collect_on_failure"] if told["outcome"] == "failed" else names
     found, number = {}, None
     if run.program and told["outcome"] != "skipped":
         number = params["version"] or byok.version(run.program, run.env)

@@ -79,6 +79,15 @@ def cursor_runs(fleet: Fleet, host: str) -> Iterator[None]:
             running.kill()
 
 
+def with_systemctl(folder: Path, code: int) -> str:
+    """Return a PATH with a systemctl that always ends with this code."""
+    programs = folder / f"systemctl-{code}"
+    programs.mkdir()
+    (programs / "systemctl").write_text(f"#!/bin/sh\nexit {code}\n")
+    (programs / "systemctl").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
 def all_zero(played, fleet: Fleet) -> bool:
     return all(played.recap(host)["changed"] == 0 for host in fleet.hosts)
 
@@ -208,9 +217,34 @@ def test_a_host_with_a_reason_of_its_own_keeps_it_when_the_batch_is_stopped(flee
     assert stopped.code != 0
     assert "1 of 2 hosts of this batch would change more than expected" in stopped.out
     assert fleet.outcomes() == {"dev-1": "failed", "dev-2": "skipped"}
-    assert "none.yaml: there is no such file" in fleet.result("dev-1")["why"]
+    why = fleet.result("dev-1")["why"]
+    assert why.startswith(f"cursor_byok_manifest_src {fleet.team}: has no none.yaml; ")
+    assert "cursor_byok_manifest" in why
+    assert "cursor_byok_overlays" in why
     assert fleet.result("dev-1")["run"] == "apply"
     assert fleet.result("dev-2")["why"].startswith("stopped before anything was applied")
+
+
+def test_what_the_controller_lacks_is_told_before_a_machine_is_touched(tmp_path, box):
+    fleet = Fleet.made(tmp_path, box, 4)
+    stranger = {"cursor_byok_source": "index", "cursor_byok_executable": ""}
+    fleet.own = {
+        "dev-1": stranger,
+        "dev-2": {**stranger, "cursor_byok_source": "wheel"},
+        "dev-3": {**stranger, "cursor_byok_index_url": "file:///none"},
+        "dev-4": {"cursor_byok_manifest_src": "team", "cursor_byok_overlays": ["os/mac.yaml"]},
+    }
+    fleet.own["dev-3"]["cursor_byok_manifest"] = "nothing.yaml"
+    for name, words in (("plan", ()), ("apply", ("-e", "cursor_byok_max_fail_percentage=100"))):
+        assert fleet.play(name, *words, PATH="/usr/bin:/bin").code != 0
+        assert fleet.outcomes() == dict.fromkeys(fleet.hosts, "failed")
+        why = [fleet.result(host)["why"] for host in fleet.hosts]
+        assert "what PyPI calls byok is another program" in why[0]
+        assert "cursor_byok_index_url" in why[0]
+        assert why[1].startswith("cursor_byok_wheel: ")
+        assert why[2].startswith(f"cursor_byok_manifest_src {fleet.team}: has no nothing.yaml; ")
+        assert why[3].startswith("cursor_byok_manifest_src team: has no byok.yaml, os/mac.yaml; ")
+    assert not any((fleet.place(host) / "fleet").exists() for host in fleet.hosts)
 
 
 def test_a_byok_that_should_be_installed_and_is_not_is_a_failure(fleet, box):
@@ -243,6 +277,14 @@ def test_a_connection_that_is_none_and_a_timer_that_fails_are_told_and_hide_noth
     assert fleet.result("dev-2")["apply"]["changed"] is True
     fleet.play("plan", "-e", "cursor_byok_max_fail_percentage=100")
     assert fleet.outcomes() == {"dev-1": "failed", "dev-2": "in_sync"}
+
+    del fleet.own["dev-2"]["cursor_byok_service_interval"]
+    unserved = with_systemctl(fleet.folder, 1)
+    assert fleet.play("apply", "--limit", "dev-2", PATH=unserved).code != 0
+    known = fleet.result("dev-2")
+    assert (known["outcome"], known["apply"]["changed"]) == ("failed", False)
+    assert "nobody runs them" in known["why"]
+    assert "loginctl enable-linger" in known["why"]
 
 
 def test_a_roll_out_takes_back_what_was_applied_and_leaves_what_is_not_its_own(fleet):
@@ -421,6 +463,7 @@ def wheelhouse(tmp_path_factory):
     return folder
 
 
+@pytest.mark.timeout(600)  # three environments
 def test_byok_is_installed_once_from_a_wheelhouse_and_all_is_taken_back(tmp_path, box, wheelhouse):
     fleet = Fleet.made(tmp_path, box, 1)
     wheel = next(wheelhouse.glob("byok-*.whl"))
@@ -443,6 +486,26 @@ def test_byok_is_installed_once_from_a_wheelhouse_and_all_is_taken_back(tmp_path
     second = fleet.play("apply")
     assert all_zero(second, fleet), second.out
 
+    place, served = fleet.place("dev-1") / "fleet", with_systemctl(fleet.folder, 0)
+    program = place / "venv/bin/byok"
+    fleet.variables |= {"cursor_byok_version": "9.9.9", "cursor_byok_sha256": ""}
+    assert fleet.play("apply").code != 0
+    assert "No matching distribution" in fleet.result("dev-1")["why"]
+    assert subprocess.run([program, "--version"], check=True, capture_output=True).stdout
+    assert sorted(path.name for path in place.glob("venv*")) == ["venv", "venv-a"]
+
+    # what an earlier role, or one that was killed, may have left
+    (place / "venv").unlink()
+    (place / "venv-a").rename(place / "venv")
+    (place / "venv-a").mkdir()
+    fleet.variables |= {"cursor_byok_version": __version__, "cursor_byok_service": True}
+    mended = fleet.play("apply", PATH=served)
+    assert mended.code == 0, mended.out
+    assert subprocess.run([program, "--version"], check=True, capture_output=True).stdout
+    assert sorted(path.name for path in place.glob("venv*")) == ["venv", "venv-a"]
+    units = fleet.folder / "controller/.config/systemd/user"
+    assert f'"{place}/venv/bin/python"' in (units / "byok-watch.service").read_text()
+
     fleet.variables["cursor_byok_state"] = "absent"
     role = fleet.folder / "role.yml"
     role.write_text(
@@ -457,8 +520,9 @@ def test_byok_is_installed_once_from_a_wheelhouse_and_all_is_taken_back(tmp_path
         assert fleet.play(str(role)).code == 0
     assert fleet.outcomes() == {"dev-1": "skipped"}
     assert (fleet.place("dev-1") / "fleet/venv/bin/byok").exists()
-    gone = fleet.play(str(role))
+    gone = fleet.play(str(role), PATH=served)
     assert gone.code == 0, gone.out
+    assert not list(units.iterdir())
     assert fleet.outcomes() == dict.fromkeys(fleet.hosts, "changed")
     assert {change["action"] for change in fleet.result("dev-1")["apply"]["applied"]} == {"delete"}
     assert not (fleet.place("dev-1") / "fleet").exists()

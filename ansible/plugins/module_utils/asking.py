@@ -55,7 +55,7 @@ def check_manifest(params):
         if not os.path.isfile(path):
             raise byok.Failure(
                 f"{path}: there is no such file for {surroundings.user()} on this machine; place it there"
-                " first, as the role does"
+                " first, or name another (with the role in cursor_byok_manifest, cursor_byok_overlays)"
             )
 
 

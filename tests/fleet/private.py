@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fleet.people import CURSOR
+from tests.secret_service import LOCKED, UNLOCKED, plain_bus
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 _INSIDE = "--inside"
@@ -36,15 +37,6 @@ PidFile none
 MaxStartups 500
 Subsystem sftp internal-sftp
 """
-_BUS = """\
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><policy context="default">
-<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
-</policy></busconfig>
-"""
-_UNLOCK = "printf test-pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null"
-_LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null"
 
 
 def why_not() -> str:
@@ -150,11 +142,10 @@ def start_cursor(home: Path, *, uid: int | None = None) -> subprocess.Popen[byte
 
 def start_keyring(folder: Path, home: Path, uid: int, *, unlocked: bool) -> None:
     """Start this person's session bus where systemd has it, with the real GNOME Keyring on it."""
-    runtime, config = Path(f"/run/user/{uid}"), folder / "ssh/bus.conf"
+    runtime, config = Path(f"/run/user/{uid}"), plain_bus(folder / "ssh")
     for place in (runtime, runtime / "earlier"):
         place.mkdir(parents=True, mode=0o700)
         os.chown(place, uid, uid)
-    config.write_text(_BUS)
     config.chmod(0o644)
     address = f"unix:path={runtime}/bus"
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}
@@ -165,9 +156,11 @@ def start_keyring(folder: Path, home: Path, uid: int, *, unlocked: bool) -> None
 
     if not unlocked:  # there is one, made in an earlier session, and nobody opened it in this
         before = env | {"XDG_RUNTIME_DIR": str(runtime / "earlier")}
-        run("dbus-run-session", "--config-file", str(config), "--", "sh", "-c", _UNLOCK, env=before)
+        run(
+            "dbus-run-session", "--config-file", str(config), "--", "sh", "-c", UNLOCKED, env=before
+        )
     run("dbus-daemon", "--config-file", str(config), "--fork", f"--address={address}", env=env)
-    run("sh", "-c", _UNLOCK if unlocked else _LOCKED, env=on_bus)
+    run("sh", "-c", UNLOCKED if unlocked else LOCKED, env=on_bus)
 
 
 def open_way(python: Path, folder: Path) -> None:

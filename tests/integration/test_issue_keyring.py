@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_keyring import plain_bus
 from tests.rotating import prepare
+from tests.secret_service import LOCKED, UNLOCKED, plain_bus
 from tests.simulators.world import world
 
 pytestmark = [
@@ -29,8 +29,6 @@ pytestmark = [
 pytest.importorskip("pyrage", reason="needs pyrage, to make age keys")
 
 ROOT = Path(__file__).parents[2]
-UNLOCKED = "printf '%s' test-pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null"
-LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null"
 TO = "keyring://byok/alice"
 READ = """
 import hashlib, keyring

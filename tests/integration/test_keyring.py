@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.secret_service import LOCKED, UNLOCKED, plain_bus
+
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: the Secret Service"),
@@ -26,8 +28,6 @@ DAEMON = pytest.mark.skipif(
 ROOT = Path(__file__).parents[2]
 CANARY = "key-" + "canary-" * 4
 
-UNLOCKED = "printf '%s' test-pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null"
-LOCKED = "gnome-keyring-daemon --start --components=secrets >/dev/null"
 ABSENT = ":"
 
 PROBE = """
@@ -66,7 +66,6 @@ def ask(tmp_path):
 
     def ask(daemon, *steps, bus=True, **more):
         python = [sys.executable, "-c", PROBE, json.dumps(steps)]
-        # A bus without service files: else it would start the machine's own keyring by itself.
         shell = ["sh", "-c", f'{daemon}; exec "$@"', "sh", *python]
         argv = ["dbus-run-session", "--config-file", str(plain_bus(tmp_path)), "--", *shell]
         done = subprocess.run(
@@ -81,18 +80,6 @@ def ask(tmp_path):
         return json.loads(done.stdout)
 
     return ask
-
-
-def plain_bus(folder):
-    path = folder / "bus.conf"
-    path.write_text(
-        '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"'
-        ' "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">'
-        "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>"
-        '<policy context="default"><allow send_destination="*" eavesdrop="true"/>'
-        '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
-    )
-    return path
 
 
 @BUS

@@ -86,19 +86,21 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 class Stored(Bench):
     """A bench that reads what is in the encrypted file."""
 
+    @property
+    def sealed(self) -> Path:
+        """The file that holds the keys."""
+        return self.box.manifest.parent / "secrets" / "team.enc.yaml"
+
     def stored(self, pointer: str) -> str:
+        return self.opened(self.sealed, pointer)
+
+    def opened(self, file: Path, pointer: str) -> str:
         import json
 
         from reconciler.secrets.sops import binary
 
         done = subprocess.run(
-            [
-                str(binary()),
-                "decrypt",
-                "--output-type",
-                "json",
-                str(self.box.manifest.parent / "secrets" / "team.enc.yaml"),
-            ],
+            [str(binary()), "decrypt", "--output-type", "json", str(file)],
             env=self.environment({}),
             capture_output=True,
             check=True,

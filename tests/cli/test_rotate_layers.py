@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.sandbox import encrypted
-from reconciler.secrets.sops import binary
-from tests.cli.conftest import Bench
-from tests.cli.test_rotate import Rig
+from tests.cli.test_rotate import Rig, Stored
 from tests.rotating import prepare
 from tests.simulators.deadly import asks, kill_at
 from tests.simulators.world import world
@@ -24,7 +20,7 @@ OF_BASE = "sops://../base/secrets/team.enc.yaml#/openai/key"
 EXTENDS = "extends: ../base/base.yaml\n"
 
 
-class Layered(Bench):
+class Layered(Stored):
     """A bench whose keys are in the base's encrypted file; the team has one of the same name."""
 
     @property
@@ -32,22 +28,12 @@ class Layered(Bench):
         return self.box.folder / "base"
 
     @property
+    def sealed(self) -> Path:
+        return self.base / "secrets/team.enc.yaml"
+
+    @property
     def own(self) -> Path:
         return self.box.manifest.parent / "secrets/team.enc.yaml"
-
-    def opened(self, file: Path, pointer: str) -> str:
-        done = subprocess.run(
-            [str(binary()), "decrypt", "--output-type", "json", str(file)],
-            env=self.environment({}),
-            capture_output=True,
-            check=True,
-        )
-        group, name = pointer.split("/")
-        value: str = json.loads(done.stdout)[group][name]
-        return value
-
-    def stored(self, pointer: str) -> str:
-        return self.opened(self.base / "secrets/team.enc.yaml", pointer)
 
     def lay(self) -> None:
         """Move the whole manifest with its secrets to a base beside the team's folder."""

@@ -98,6 +98,40 @@ class Played:
         return {name: int(figure) for name, figure in pairs}
 
 
+def controller(folder: Path) -> dict[str, str]:
+    """Make the home of who runs Ansible below ``folder``; return the variables of that person.
+
+    Ansible's own folder has a short name: ssh's sockets lie in it, and their paths are bounded.
+    """
+    home = folder / "controller"
+    home.mkdir(exist_ok=True)
+    (home / "ansible.cfg").write_text("[defaults]\n")
+    return {
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOME": str(home / "a"),
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def played(argv: list[str], *, folder: Path, env: Mapping[str, str], timeout: float) -> Played:
+    """Run ansible-playbook with nobody to ask; both of its outputs are one."""
+    done = subprocess.run(
+        argv,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    return Played(done.returncode, done.stdout)
+
+
 @dataclass
 class Fleet:
     """Hosts on this machine, by local connections: each a profile of Cursor and a state."""
@@ -172,19 +206,7 @@ class Fleet:
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "TMPDIR")}
-        home = self.folder / "controller"
-        home.mkdir(exist_ok=True)
-        (home / "ansible.cfg").write_text("[defaults]\n")
-        return {
-            **kept,
-            "HOME": str(home),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_HOME": str(home / "ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-            "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_NOCOLOR": "1",
-        }
+        return kept | controller(self.folder) | {"ANSIBLE_LOCALHOST_WARNING": "False"}
 
     def command(self, playbook: str, *words: str) -> list[str]:
         program = str(Path(sysconfig.get_path("scripts")) / "ansible-playbook")
@@ -195,15 +217,5 @@ class Fleet:
     def play(self, playbook: str, *words: str, **env: str) -> Played:
         """Run a playbook of the collection, or one of our own."""
         name = playbook if playbook.endswith(".yml") else f"byok.cursor.{playbook}"
-        done = subprocess.run(
-            self.command(name, *words),
-            cwd=self.folder,
-            env={**self.environment(), **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=110,
-        )
-        return Played(done.returncode, done.stdout)
+        env = {**self.environment(), **env}
+        return played(self.command(name, *words), folder=self.folder, env=env, timeout=110)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -17,12 +16,11 @@ from typing import Any
 import pytest
 
 from reconciler.sandbox import age_key, encrypted, sample_keys
-from tests.collection import Played, linked
+from tests.collection import ROOT, Played, controller, linked, played
 from tests.fleet import private
 from tests.fleet.people import Person, crowd, give, settings, settle
 from tests.integration.test_ansible import watch_processes
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 MANIFEST = """\
 version: 1
 team: ssh
@@ -74,30 +72,12 @@ class Office:
         }
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
-        home = self.folder / "controller"
         argv = [str(scripts / "ansible-playbook"), "-i", str(inventory), f"byok.cursor.{name}"]
-        done = subprocess.run(
-            private.command(self.folder, [*argv, "-e", '{"cursor_byok_serial": ["100%"]}', *words]),
-            cwd=self.folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(CHECKOUT),
-                "HOME": str(home),
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_HOME": str(home / "a"),
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-                "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
-                "ANSIBLE_NOCOLOR": "1",
-                **env,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=200,
+        inside = [*argv, "-e", '{"cursor_byok_serial": ["100%"]}', *words]
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **controller(self.folder)}
+        return played(
+            private.command(self.folder, inside), folder=self.folder, env=own | env, timeout=200
         )
-        return Played(done.returncode, done.stdout)
 
     def result(self, one: Person) -> Any:
         return json.loads((self.folder / "results" / f"{one.host}.json").read_text())
@@ -109,8 +89,6 @@ def office():
     try:
         folder.chmod(0o711)
         (folder / "home").mkdir(mode=0o755)
-        (folder / "controller").mkdir()
-        (folder / "controller/ansible.cfg").write_text("[defaults]\n")
         people = tuple(crowd(folder / "home", 2))
         for one in people:
             settle(one)

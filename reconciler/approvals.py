@@ -44,7 +44,7 @@ class Approvals:
             self.offered.add(pair)
         return allowed
 
-    def record(self, pairings: Iterable[Pairing], *, agreed: bool) -> None:
+    def record(self, pairings: Iterable[Pairing] = (), *, agreed: bool = False) -> None:
         """Record as approved what a flag allows, and, where agreed to, all that was offered."""
         asked = {(pair.ref, pair.origin) for pair in pairings}
         flagged = {pair for pair in asked if pair[1] in self._flags} | self._flagged

@@ -69,7 +69,7 @@ def issue(
         if not _agreed(desk, rotation, asks=asks, dropping=abandon):
             raise Declined("issue", "declined; nothing was changed")
         ended, signal = carry_out(desk, rotation, dropping=abandon)
-        session.approvals.record((), agreed=False)
+        session.approvals.record()
         for note in dict.fromkeys(session.aloud):
             screen().say(f"note: {note}")
     return _report(ended, signal)

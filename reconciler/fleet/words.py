@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from reconciler.errors import few
 from reconciler.fleet.grouping import Alike, Drift, Old, Report, Trouble
 from reconciler.fleet.host import Failure, Outcome
 from reconciler.fleet.keys import Keyring, Print
@@ -127,9 +128,7 @@ def wrong(failure: Failure) -> str:
 
 def places(trouble: Trouble, most: int = 3) -> str:
     """Name where it happened: at most so many places and a count, or all of them for 0."""
-    shown = trouble.where[: most or None]
-    left = len(trouble.where) - len(shown)
-    return ", ".join(map(clean, shown)) + (f" and {left} more" if left else "")
+    return few(map(clean, trouble.where), most or len(trouble.where))
 
 
 def slot(one: Print) -> str:

@@ -158,7 +158,7 @@ def carry_out(
             if stop.signal is not None:
                 break
             ended.append(_taken(session, task, choice, stop))
-        session.approvals.record((), agreed=False)  # what a flag allowed on the way
+        session.approvals.record()  # what a flag allowed on the way
     return tuple(ended), stop.signal
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from reconciler.errors import ProviderError, ProviderProblem as Problem, SecretError
+from reconciler.errors import ProviderError, ProviderProblem as Problem, SecretError, few
 from reconciler.model import Attrs, Value
 from reconciler.secrets import Secret
 from reconciler.systems.account import Kind, Setting, Sight, refusal
@@ -153,8 +153,7 @@ def _status(key: Mapping[str, Any]) -> str:
     named = services(key)
     if not named:
         return "good for every API: restrict it"
-    more = f" and {len(named) - 1} more" if len(named) > 1 else ""
-    return f"for {named[0]}{more}"
+    return f"for {few(named, 1)}"
 
 
 def _ours(cloud: Cloud, keys: Iterable[Mapping[str, Any]]) -> str | None:

@@ -81,7 +81,8 @@ class Session:
         an account to be judged must not take silence for success.
         """
         if name == CURSOR:
-            return CursorSystem(self.manifest, self.vault, self.user_data)
+            mended = self.aloud.append if self.door.write else None
+            return CursorSystem(self.manifest, self.vault, self.user_data, mended=mended)
         for refs in accounts.admin_references(self.manifest, name):
             self.vault.seal(refs)
         return self.account(name, judged=True)
@@ -207,7 +208,7 @@ def _open(
 
     def keep(address: Address, name: str, secret: Secret) -> str:
         key, where = snapshot_key(state_dir, create=True)
-        if not aloud:
+        if where not in aloud:
             aloud.append(where)
         number = ledger.keep(current.step, address, name, seal_copy(secret, key))
         return f"snapshot://{number}"

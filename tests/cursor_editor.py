@@ -7,6 +7,8 @@ import hmac
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -234,6 +236,24 @@ def document(user_data: Path) -> dict:
 def put_rows(user_data: Path, values: dict[str, object]) -> None:
     with closing(sqlite3.connect(database(user_data))) as db, db:
         db.executemany("INSERT INTO ItemTable VALUES (?, ?)", list(values.items()))
+
+
+KILLED_WRITER = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the commit
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE ItemTable SET value = 'torn'")
+db.executemany("INSERT INTO ItemTable VALUES (?, ?)", ((f"torn{n}", "x" * 900) for n in range(99)))
+os.kill(os.getpid(), 9)
+"""
+
+
+def tear(user_data: Path) -> None:
+    """Leave the database as a program does that is killed between two pages of one transaction."""
+    path = database(user_data)
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False)
+    assert path.with_name(path.name + "-journal").stat().st_size, "the kill came too early"
 
 
 def merge(user_data: Path, **fields: object) -> None:

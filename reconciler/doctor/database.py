@@ -13,6 +13,7 @@ from reconciler.doctor.finding import Finding, of_error, problem, skipped, warni
 from reconciler.doctor.ground import Ground, Missing
 from reconciler.errors import ByokError
 from reconciler.systems.cursor.layout import SETTINGS
+from reconciler.systems.cursor.store import HalfDone
 
 LEAST = 16 * 1024 * 1024
 """Bytes that must be free for one small transaction, and for a journal beside it."""
@@ -68,6 +69,8 @@ def _absent(ground: Ground, missing: Missing) -> Finding:
 
 def _broken(path: Path, missing: Missing) -> Finding:
     error = missing.error or ByokError(str(path), missing.reason)
+    if isinstance(error, HalfDone):
+        return of_error(CHECK, "BYOK209", error)
     cause = error.__cause__
     name = (getattr(cause, "sqlite_errorname", "") or "") if cause is not None else ""
     if isinstance(cause, OSError) and not isinstance(cause, sqlite3.Error):
@@ -114,6 +117,9 @@ def journal(ground: Ground) -> Iterator[Finding]:
             head = file.read(20)
     except OSError:
         yield skipped("cursor/journal", "Cursor's database cannot be read")
+        return
+    if isinstance(ground.view, Missing) and isinstance(ground.view.error, HalfDone):
+        yield skipped("cursor/journal", "a change was left half done in Cursor's database")
         return
     hot = path.with_name(path.name + "-journal")
     if hot.exists() and hot.stat().st_size:

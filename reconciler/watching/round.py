@@ -12,7 +12,9 @@ from reconciler.executor import Outcome
 from reconciler.gate import refuse_unmatched
 from reconciler.model import Address, Change, Scope
 from reconciler.session import Options, Session, reading, writing
+from reconciler.spec import CURSOR
 from reconciler.survey import Planned, make_plan
+from reconciler.systems.cursor import TAKEN_BACK, HalfDone
 from reconciler.watching import past
 from reconciler.watching.events import SOMETHING_LEFT, Event, Kind, Round
 from reconciler.watching.healing import Healing, History, heal
@@ -45,6 +47,8 @@ def make_round(options: Options, scope: Scope, stopping: Callable[[], bool]) -> 
                 return Round((Event(Kind.PAUSED, why, code=SOMETHING_LEFT),))
             seen = _look(session, make_plan(session, scope, watching=False))
             obstacle = session.obstacle() if seen.healing.to_do else None
+    except HalfDone:
+        return _taken_back(options, scope, stopping)
     except ByokError as error:
         return _failed(error)
     if obstacle is not None:
@@ -52,6 +56,18 @@ def make_round(options: Options, scope: Scope, stopping: Callable[[], bool]) -> 
     if stopping() or not (seen.healing.to_do or seen.unsettled):
         return _told(seen)
     return _put_back(options, scope, seen)
+
+
+def _taken_back(options: Options, scope: Scope, stopping: Callable[[], bool]) -> Round:
+    """Have taken back what keeps Cursor's settings from being read, then make the round."""
+    try:
+        with writing(options, "byok watch") as session:
+            session.system(CURSOR).actual()
+    except ByokError as error:
+        return _failed(error)
+    told = Event(Kind.HEALED, TAKEN_BACK, f"{CURSOR}/database/settings")
+    rest = make_round(options, scope, stopping)
+    return replace(rest, events=(told, *rest.events))
 
 
 def _look(session: Session, planned: Planned) -> _Seen:

@@ -28,7 +28,7 @@ from reconciler.doctor.codes import CODES as DOCTORS
 from reconciler.manifest.codes import CODES
 from reconciler.sandbox import age_key
 from tests.cli.conftest import USER_ROW, Bench, Result
-from tests.cursor_editor import FakeCursor
+from tests.cursor_editor import FakeCursor, tear
 from tests.simulators.server import Response
 from tests.simulators.world import World, world
 
@@ -106,6 +106,10 @@ def put_aside(byok):
 
 def stopped_in_the_middle(byok):
     byok.database.with_name("state.vscdb-journal").write_bytes(b"\0" * 512)
+
+
+def killed_between_two_pages(byok):
+    tear(byok.box.cursor)
 
 
 def odd_lock(byok):
@@ -336,6 +340,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     (never_started, "BYOK206", "start Cursor once and quit it"),
     (put_aside, "BYOK208", "byok apply"),
     (stopped_in_the_middle, "BYOK209", "start Cursor and quit it"),
+    (killed_between_two_pages, "BYOK209", "byok apply takes that back"),
     (odd_lock, "BYOK210", "remove code.lock"),
     (private_build, "BYOK211", "--cursor-dir"),
     (strangers_cells, "BYOK212", "clear the key in Cursor's settings"),

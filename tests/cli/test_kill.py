@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from .conftest import USER_ROW
+from tests.cursor_editor import tear
+
+from .conftest import HALF_DONE, USER_ROW, plan_or_half_done
 
 DELAYS = [0.12 + n * 0.03 for n in range(14)]
 
@@ -24,6 +26,29 @@ def start(byok, *args):
     )
 
 
+@pytest.mark.parametrize("command", ["apply", "destroy", "rollback"])
+def test_what_a_kill_between_two_pages_left_is_taken_back(byok, command):
+    assert byok("apply", "--yes").code == 0
+    before = byok.rows()
+    tear(byok.box.cursor)
+    image = byok.bytes()
+    for reads in ("plan", "status", "keys"):
+        done = byok(reads)
+        assert done.code == 7, done
+        assert HALF_DONE in done.err
+    assert byok.bytes() == image
+
+    done = byok(command, "--yes")
+
+    assert done.code == 0, done.err
+    assert "note: a change that a killed program left half done was taken back" in done.err
+    assert not [row for row in byok.rows() if row.startswith("torn")]
+    assert byok("plan").code == 0
+    if command == "apply":
+        assert byok.rows() == before
+        assert "half done" not in byok("apply", "--yes").err
+
+
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_kill_apply_and_destroy(byok, journal):
     """Kill at growing delays until both jobs come through, then look that nothing is left over."""
@@ -36,6 +61,7 @@ def test_kill_apply_and_destroy(byok, journal):
             time.sleep(delay)
             child.kill()
             child.wait()
+            plan_or_half_done(byok)
             assert isinstance(json.loads(byok.rows()[USER_ROW]), dict)
             keys = {byok.rows().get("cursorAuth/openAIKey")}
             assert keys <= {"sk-typed-by-hand", byok.keys()[0]}

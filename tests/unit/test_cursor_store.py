@@ -13,7 +13,7 @@ import pytest
 from reconciler.errors import CursorBusy
 from reconciler.systems.cursor import store
 from reconciler.systems.cursor.paths import database as resolved
-from tests.cursor_editor import SETTINGS, database, image, profile, put_rows, rows
+from tests.cursor_editor import SETTINGS, database, image, profile, put_rows, rows, tear
 
 WAL = pytest.mark.parametrize("wal", [False, True], ids=["rollback journal", "wal"])
 
@@ -65,6 +65,29 @@ def test_wal_content_after_a_crash_is_seen_and_left(tmp_path):
     before = image(copy)
     assert store.read(copy / "state.vscdb", ["k"]) == {"k": "in the wal"}
     assert image(copy) == before
+
+
+def test_what_a_killed_program_left_half_done_is_told_to_readers_and_taken_back_for_writers(home):
+    put_rows(home, {"k": "whole"})
+    tear(home)
+    before = image(home)
+    with pytest.raises(store.HalfDone, match="half done in it; byok apply takes that back"):
+        store.read(database(home), ["k"])
+    assert image(home) == before
+
+    store.take_back(database(home))
+
+    assert store.read(database(home), ["k", "torn1"]) == {"k": "whole"}
+    assert [path.name for path in database(home).parent.iterdir()] == ["state.vscdb"]
+
+
+def test_a_half_done_change_in_a_read_only_database_stays(home):
+    tear(home)
+    database(home).chmod(0o400)
+    before = image(home)
+    with pytest.raises(CursorBusy, match="read-only"):
+        store.take_back(database(home))
+    assert image(home) == before
 
 
 def test_blobs_are_read_as_text_and_other_types_refused(home):

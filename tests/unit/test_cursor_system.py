@@ -16,7 +16,13 @@ from reconciler.errors import CursorBusy, ProviderError, SecretError, SecretProb
 from reconciler.model import Action, Address, Cause, Change, Edit, Severity, Unknown
 from reconciler.spec import Endpoint, Manifest, ModelEntry, Policy, Provider
 from reconciler.systems.cursor import CursorSystem, Running, State
-from reconciler.systems.cursor.system import HANDED_OVER, NOT_KEPT, OVERWRITTEN, UNCONFIRMED
+from reconciler.systems.cursor.system import (
+    HANDED_OVER,
+    NOT_KEPT,
+    OVERWRITTEN,
+    TAKEN_BACK,
+    UNCONFIRMED,
+)
 from tests.cursor_editor import (
     SETTINGS,
     FakeCursor,
@@ -32,6 +38,7 @@ from tests.cursor_editor import (
     profile,
     put_rows,
     rows,
+    tear,
 )
 
 VALUES = {
@@ -76,10 +83,9 @@ def manifest(*providers, endpoints=(), models=(), **more):
     )
 
 
-def system(home, wanted, *, vault=None, keys=None, running=idle):
-    return CursorSystem(
-        wanted, vault or FakeVault(VALUES), home, keysource=keys or Keyring(), running=running
-    )
+def system(home, wanted, *, vault=None, keys=None, running=idle, mended=None):
+    vault, keys = vault or FakeVault(VALUES), keys or Keyring()
+    return CursorSystem(wanted, vault, home, keysource=keys, running=running, mended=mended)
 
 
 def changes(cursor):
@@ -332,6 +338,26 @@ def test_a_running_cursor_forbids_writing_not_planning(secret_era, state):
     with pytest.raises(CursorBusy, match="because"):
         cursor.apply(asked[0])
     assert image(secret_era) == before
+
+
+def test_what_was_left_half_done_is_taken_back_by_a_run_that_may_write(tmp_path):
+    home, wanted = profile(tmp_path / "own"), manifest(provider("openai", "env://O"))
+    converge(system(home, wanted))
+    tear(home)
+    before = image(home)
+    with pytest.raises(CursorBusy, match="half done"):
+        system(home, wanted).actual()
+    assert system(home, wanted).desired().resources
+    told, yes = [], lambda _: Running(State.YES, "because")
+    with pytest.raises(CursorBusy, match="because"):
+        system(home, wanted, mended=told.append, running=yes).actual()
+    assert image(home) == before
+    assert told == []
+
+    assert list(changes(system(home, wanted, mended=told.append))) == []
+
+    assert told == [TAKEN_BACK]
+    assert list(changes(system(home, wanted))) == []
 
 
 def test_a_cursor_that_starts_meanwhile_is_told(home):

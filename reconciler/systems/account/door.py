@@ -25,7 +25,7 @@ class Door:
     """
 
     def __init__(self, *, write: bool) -> None:
-        self._write = write
+        self.write = write
         self._guard = threading.Lock()
         self._open: list[httpx.Client] = []
         self._tls: Any = None
@@ -58,9 +58,9 @@ class Door:
         with self._guard:
             if self._tls is None:
                 self._tls = trusted()
-            http = open_http(self._tls, () if self._write else (only_reads,), direct=near)
+            http = open_http(self._tls, () if self.write else (only_reads,), direct=near)
             self._open.append(http)
-        return Client(http, base, probed, sign, write=self._write)
+        return Client(http, base, probed, sign, write=self.write)
 
     def close(self) -> None:
         """Close every connection."""

@@ -27,6 +27,9 @@ from reconciler.systems.cursor.safestorage import (
 )
 from reconciler.systems.cursor.splice import Drop, Path, Put
 
+ORIGINS: Final[Mapping[str, str]] = {"openai": "base_url", "azure": "endpoint"}
+"""The attribute that says where a provider's key is sent."""
+
 SCHEME: Final = "secret://"
 CELLS: Final = "secret://cursorAuth/"
 """The key prefix of Cursor's own encrypted rows; its sign-in tokens are among them."""

@@ -17,11 +17,18 @@ Rows: TypeAlias = Mapping[str, str]
 Patch: TypeAlias = Callable[[Rows], Mapping[str, str | None]]
 _Version: TypeAlias = tuple[int, int, int, int]
 
+
+class HalfDone(CursorBusy):
+    """A killed program left a transaction half done (a hot journal), so nothing can be read."""
+
+
 BUSY_SECONDS: Final = 2.0
 """How long to wait for a lock; the editor itself waits one second (its SQLite binding)."""
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _WAL_VERSION: Final = 2  # header byte 18 or 19 of a database in WAL mode (sqlite.org/fileformat2)
+_HALF_DONE: Final = "a program that was killed left a change half done in it"
+_TAKE_BACK: Final = "byok apply takes that back, or Cursor does: start it and quit it"
 _MOST_KEYS: Final = 500
 _UPSERT: Final = (
     "INSERT INTO ItemTable (key, value) VALUES (?, ?) "
@@ -43,7 +50,7 @@ def read(
     database without a ``-wal`` file (its whole content is in the main file) is opened
     ``immutable`` instead, and read again if it moved meanwhile. Where a ``-wal`` stands its
     ``-shm`` index may be made or refreshed; neither is ever removed, another program may have
-    opened it. Raises CursorBusy.
+    opened it. Raises CursorBusy, HalfDone where only a write could make it readable.
     """
     for _ in range(3):
         before = _inspect(path)
@@ -84,6 +91,19 @@ def write(
             for key, text in wanted.items():
                 _validate(path, rows.get(key), text)
             _store(connection, wanted)
+
+
+def take_back(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    """Let SQLite take back what a killed program left half done: the last whole state stands again.
+
+    SQLite does so by itself before the first read of whoever may write
+    (https://sqlite.org/lockingv3.html, "hot journals"). Raises CursorBusy.
+    """
+    _inspect(path)
+    _check_writable(path)
+    with _explained(path), closing(_connect(path, "mode=rw", busy_seconds)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        _check_form(connection, path)
 
 
 def _store(connection: sqlite3.Connection, wanted: Mapping[str, str | None]) -> None:
@@ -218,6 +238,8 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        if name == "SQLITE_READONLY_ROLLBACK":
+            raise HalfDone(str(path), _HALF_DONE, _TAKE_BACK) from error
         raise _busy(path, *_reason(name)) from error
 
 
@@ -231,7 +253,7 @@ def _reason(name: str) -> tuple[str, str]:
         case ["READONLY"] | ["CANTOPEN"] | ["PERM"] | ["AUTH"]:
             return (
                 f"it cannot be opened as needed ({name})",
-                "check the permissions of file and folder; if Cursor crashed, start and quit it",
+                "check the permissions of file and folder",
             )
         case _:
             return f"it is damaged or of an unknown form ({name})", "start Cursor once and quit it"

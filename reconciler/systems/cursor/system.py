@@ -24,14 +24,12 @@ from reconciler.systems.cursor.slots import Held, Place
 from reconciler.systems.cursor.splice import SpliceError, splice
 from reconciler.systems.cursor.view import View
 
-ORIGINS: Final[Mapping[str, str]] = {"openai": "base_url", "azure": "endpoint"}
-"""The attribute that says where a provider's key is sent."""
-
 HANDED_OVER: Final = (
     "the key stands in clear in Cursor's database until Cursor next starts, and in its backup until"
     " Cursor next quits"
 )
 UNCONFIRMED: Final = "BYOK122: where Cursor 3.x keeps this secret is not confirmed"
+TAKEN_BACK: Final = "a change that a killed program left half done was taken back"
 OVERWRITTEN: Final = "Cursor started meanwhile: what was written may be overwritten"
 NOT_KEPT: Final = "the replaced value could not be read, so no copy of it was kept"
 
@@ -47,7 +45,11 @@ class _Step:
 
 
 class CursorSystem:
-    """Cursor's settings in one user-data directory; ``identity`` is that directory, resolved."""
+    """Cursor's settings in one user-data directory; ``identity`` is that directory, resolved.
+
+    Only where ``mended`` is given, what a killed program left half done is taken back before
+    anything is read, and ``mended`` is told so.
+    """
 
     name = wishes.NAME
     rules = Rules(itself=findings.itself)
@@ -60,10 +62,11 @@ class CursorSystem:
         *,
         keysource: KeySource | None = None,
         running: Callable[[Path], Running] = running,
+        mended: Callable[[str], None] | None = None,
     ) -> None:
         self.identity = str(user_data.resolve())
         self._manifest, self._vault, self._user_data = manifest, vault, user_data
-        self._running = running
+        self._running, self._mended = running, mended
         self._keys = keysource or key_source(user_data, platform=sys.platform, home=Path.home())
         self._seen: Mapping[Address, Attrs] | None = None
 
@@ -113,6 +116,17 @@ class CursorSystem:
         return paths.database(self._user_data)
 
     def _look(self) -> View:
+        try:
+            return self._look_once()
+        except store.HalfDone:
+            if self._mended is None:
+                raise
+        self._refuse_to_write()
+        store.take_back(self._path())
+        self._mended(TAKEN_BACK)
+        return self._look_once()
+
+    def _look_once(self) -> View:
         return view.look(store.read(self._path(), view.KEYS, prefixes=view.PREFIXES))
 
     def _attributes(self, seen: View, address: Address) -> Attrs:
@@ -182,8 +196,8 @@ class CursorSystem:
 
         A key must never meet an origin that the plan did not see.
         """
-        origin = ORIGINS.get(change.address.name) if change.address.kind == "provider" else None
-        if origin is None or self._seen is None:
+        origin = slots.ORIGINS.get(change.address.name)
+        if origin is None or change.address.kind != "provider" or self._seen is None:
             return []
         beside = {origin, "key"} - {edit.name for edit in change.edits}
         if not {origin, "key"} & {edit.name for edit in todo}:

@@ -204,11 +204,12 @@ def writing(options: Options, command: str) -> Iterator[Session]:
 def _open(
     options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger, door: Door
 ) -> Session:
-    current, aloud = Current(), list[str]()
+    current, aloud, places = Current(), list[str](), list[str]()
 
     def keep(address: Address, name: str, secret: Secret) -> str:
         key, where = snapshot_key(state_dir, create=True)
-        if where not in aloud:
+        if not places:
+            places.append(where)
             aloud.append(where)
         number = ledger.keep(current.step, address, name, seal_copy(secret, key))
         return f"snapshot://{number}"

@@ -49,6 +49,16 @@ def test_what_a_kill_between_two_pages_left_is_taken_back(byok, command):
         assert "half done" not in byok("apply", "--yes").err
 
 
+def test_what_was_taken_back_and_where_copies_are_is_each_said_once(byok):
+    byok.sql("INSERT INTO ItemTable VALUES ('cursorAuth/openAIKey', 'sk-typed-by-hand')")
+    byok.sql("INSERT INTO ItemTable VALUES ('cursorAuth/claudeKey', 'sk-ant-typed-by-hand')")
+    tear(byok.box.cursor)
+    done = byok("apply", "--yes")
+    assert done.code == 0, done.err
+    assert done.err.count("note: a change that a killed program left half done") == 1
+    assert done.err.count("note: copies of replaced keys") == 1
+
+
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_kill_apply_and_destroy(byok, journal):
     """Kill at growing delays until both jobs come through, then look that nothing is left over."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from reconciler.errors import CursorBusy
+from reconciler.systems.cursor.paths import forbidden
 from reconciler.systems.cursor.processes import Process, alive, listed
 from reconciler.systems.cursor.sockets import listening
 
@@ -109,7 +110,7 @@ def wait_until_quit(
     if seen.state is State.NO:
         return
     if seconds <= 0:
-        raise busy(user_data, seen)
+        raise _busy(user_data, seen)
     import tenacity
 
     retrying = tenacity.Retrying(
@@ -120,10 +121,20 @@ def wait_until_quit(
     with suppress(tenacity.RetryError):
         retrying(probe, user_data)
         return
-    raise busy(user_data, probe(user_data))
+    raise _busy(user_data, probe(user_data))
 
 
-def busy(user_data: Path, seen: Running) -> CursorBusy:
+def refuse_to_write(user_data: Path, probe: Callable[[Path], Running]) -> None:
+    """Raise CursorBusy where Cursor runs, may run, or where byok never writes."""
+    reason = forbidden(user_data, env=os.environ, platform=sys.platform)
+    if reason:
+        raise CursorBusy(str(user_data), "it must not be written", reason)
+    answer = probe(user_data)
+    if answer.state is not State.NO:
+        raise _busy(user_data, answer)
+
+
+def _busy(user_data: Path, seen: Running) -> CursorBusy:
     """Return the error for a Cursor that runs, or may run."""
     what = "Cursor is running" if seen.state is State.YES else "cannot tell whether Cursor runs"
     return CursorBusy(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from reconciler.systems import Actual, Applied, Desired, Rules, Vault
 from reconciler.systems.cursor import findings, layout, paths, slots, store, view, wishes
 from reconciler.systems.cursor.keysource import key_source
 from reconciler.systems.cursor.layout import Edits
-from reconciler.systems.cursor.running import Running, State, busy, running
+from reconciler.systems.cursor.running import Running, State, refuse_to_write, running
 from reconciler.systems.cursor.safestorage import KeySource, Unreadable, unseal
 from reconciler.systems.cursor.slots import Held, Place
 from reconciler.systems.cursor.splice import SpliceError, splice
@@ -99,7 +98,7 @@ class CursorSystem:
         moved), SecretError (a value is unreadable, and not ours to replace), ProviderError (it
         reads back different).
         """
-        self._refuse_to_write()
+        refuse_to_write(self._user_data, self._running)
         seen = self._look()
         todo = self._judge(change, self._attributes(seen, change.address))
         if not todo:
@@ -121,7 +120,7 @@ class CursorSystem:
         except store.HalfDone:
             if self._mended is None:
                 raise
-        self._refuse_to_write()
+        refuse_to_write(self._user_data, self._running)
         store.take_back(self._path())
         self._mended(TAKEN_BACK)
         return self._look_once()
@@ -169,14 +168,6 @@ class CursorSystem:
             held = seen.held(slot)
             if held.place is Place.CELL:
                 yield (wishes.provider(slot.provider), slot.name), self._vault.digest(held.cell)
-
-    def _refuse_to_write(self) -> None:
-        reason = paths.forbidden(self._user_data, env=os.environ, platform=sys.platform)
-        if reason:
-            raise CursorBusy(str(self._user_data), "it must not be written", reason)
-        answer = self._running(self._user_data)
-        if answer.state is not State.NO:
-            raise busy(self._user_data, answer)
 
     def _judge(self, change: Change, now: Attrs) -> list[Edit]:
         """Return the edits still to do; each must find what it was planned for, else StalePlan."""

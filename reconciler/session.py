@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from reconciler import accounts, state
@@ -204,14 +205,16 @@ def writing(options: Options, command: str) -> Iterator[Session]:
 def _open(
     options: Options, manifest: Manifest, state_dir: Path, ledger: Ledger, door: Door
 ) -> Session:
-    current, aloud, places = Current(), list[str](), list[str]()
+    current, aloud = Current(), list[str]()
+
+    @cache
+    def copies_key() -> bytes:
+        key, where = snapshot_key(state_dir, create=True)
+        aloud.append(where)
+        return key
 
     def keep(address: Address, name: str, secret: Secret) -> str:
-        key, where = snapshot_key(state_dir, create=True)
-        if not places:
-            places.append(where)
-            aloud.append(where)
-        number = ledger.keep(current.step, address, name, seal_copy(secret, key))
+        number = ledger.keep(current.step, address, name, seal_copy(secret, copies_key()))
         return f"snapshot://{number}"
 
     def snapshot(number: str) -> Secret:

@@ -14,7 +14,7 @@ from reconciler.model import Address, Change, Scope
 from reconciler.session import Options, Session, reading, writing
 from reconciler.spec import CURSOR
 from reconciler.survey import Planned, make_plan
-from reconciler.systems.cursor import TAKEN_BACK, HalfDone
+from reconciler.systems.cursor import HalfDone
 from reconciler.watching import past
 from reconciler.watching.events import SOMETHING_LEFT, Event, Kind, Round
 from reconciler.watching.healing import Healing, History, heal
@@ -63,11 +63,13 @@ def _taken_back(options: Options, scope: Scope, stopping: Callable[[], bool]) ->
     try:
         with writing(options, "byok watch") as session:
             session.system(CURSOR).actual()
+            told = [
+                Event(Kind.HEALED, note, f"{CURSOR}/database/settings") for note in session.aloud
+            ]
     except ByokError as error:
         return _failed(error)
-    told = Event(Kind.HEALED, TAKEN_BACK, f"{CURSOR}/database/settings")
     rest = make_round(options, scope, stopping)
-    return replace(rest, events=(told, *rest.events))
+    return replace(rest, events=(*told, *rest.events))
 
 
 def _look(session: Session, planned: Planned) -> _Seen:

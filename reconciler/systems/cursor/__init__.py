@@ -6,11 +6,10 @@ from reconciler.systems.cursor.layout import SETTINGS
 from reconciler.systems.cursor.paths import database, locate
 from reconciler.systems.cursor.running import Running, State, running, wait_until_quit
 from reconciler.systems.cursor.store import HalfDone
-from reconciler.systems.cursor.system import TAKEN_BACK, CursorSystem
+from reconciler.systems.cursor.system import CursorSystem
 
 __all__ = [
     "SETTINGS",
-    "TAKEN_BACK",
     "CursorSystem",
     "HalfDone",
     "Holdings",

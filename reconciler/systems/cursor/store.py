@@ -17,11 +17,6 @@ Rows: TypeAlias = Mapping[str, str]
 Patch: TypeAlias = Callable[[Rows], Mapping[str, str | None]]
 _Version: TypeAlias = tuple[int, int, int, int]
 
-
-class HalfDone(CursorBusy):
-    """A killed program left a transaction half done (a hot journal), so nothing can be read."""
-
-
 BUSY_SECONDS: Final = 2.0
 """How long to wait for a lock; the editor itself waits one second (its SQLite binding)."""
 
@@ -34,6 +29,10 @@ _UPSERT: Final = (
     "INSERT INTO ItemTable (key, value) VALUES (?, ?) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
+
+
+class HalfDone(CursorBusy):
+    """A killed program left a transaction half done (a hot journal), so nothing can be read."""
 
 
 def read(
@@ -93,7 +92,7 @@ def write(
             _store(connection, wanted)
 
 
-def take_back(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+def take_back(path: Path) -> None:
     """Let SQLite take back what a killed program left half done: the last whole state stands again.
 
     SQLite does so by itself before the first read of whoever may write
@@ -101,7 +100,7 @@ def take_back(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
     """
     _inspect(path)
     _check_writable(path)
-    with _explained(path), closing(_connect(path, "mode=rw", busy_seconds)) as connection:
+    with _explained(path), closing(_connect(path, "mode=rw", BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA query_only = ON")
         _check_form(connection, path)
 
